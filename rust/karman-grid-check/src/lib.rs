@@ -1,0 +1,1 @@
+//! Independent checker: judges a plain trace without knowing core or twin.

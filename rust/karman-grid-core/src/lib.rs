@@ -1,0 +1,1 @@
+//! Decides who may draw how many watts right now: pure, no clock, no I/O.

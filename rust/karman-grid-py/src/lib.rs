@@ -1,0 +1,1 @@
+//! The only crate with PyO3: handles, conversions, errors, the OS clock.
