@@ -11,13 +11,22 @@
 //! under the [`ledger`] of caps believed in force, and [`engine`] sends the commands. The agent's
 //! side of a cap — lease, epoch, armed plans — is [`lease`].
 
+pub mod admission;
+pub mod allocate;
 pub mod command;
+pub mod contingency;
 pub mod curve;
 pub mod error;
 pub mod event;
+pub mod guard;
 pub mod ids;
+pub mod image;
+pub mod journal;
 pub mod lease;
+pub mod ledger;
 pub mod limits;
+pub mod mode;
+pub mod rows;
 pub mod sample;
 pub mod shares;
 pub mod site;

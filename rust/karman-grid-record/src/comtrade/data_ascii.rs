@@ -10,29 +10,30 @@ use super::{Data, Stamp, fields, note_sequence};
 /// How revisions before 2013 write a missing value, unless it lies in the channel's own range.
 const MISSING_MARK: f64 = 99_999.0;
 
-pub(super) fn read(
-    config: &Config,
-    dat: &[u8],
-    notes: &mut Vec<Defect>,
-) -> Result<Data, Defect> {
+pub(super) fn read(config: &Config, dat: &[u8], notes: &mut Vec<Defect>) -> Result<Data, Defect> {
     let declared = config.declared_samples();
     let mut reader = Reader::new(config, dat);
     let mut rest = dat;
     let mut line_number = 0;
     while declared.is_none_or(|limit| reader.data.count < limit) {
-        let open_end = !rest.contains(&b'\n');
-        let Some(line) = fields::take_line(&mut rest) else { break };
+        let Some(line) = fields::take_line(&mut rest) else {
+            break;
+        };
         line_number += 1;
         if fields::is_blank(line) {
             continue;
         }
         if let Err(defect) = reader.row(line, line_number) {
             if fields::is_blank(rest) {
-                notes.push(Defect { kind: DefectKind::Truncated, ..defect });
+                notes.push(Defect {
+                    kind: DefectKind::Truncated,
+                    ..defect
+                });
                 return Ok(reader.finish(notes));
             }
             return Err(defect);
         }
+        let open_end = rest.is_empty() && !dat.ends_with(b"\n");
         if open_end && !line.contains(&fields::END_OF_FILE) {
             notes.push(defect(
                 DefectKind::Truncated,
@@ -45,10 +46,20 @@ pub(super) fn read(
     let found = reader.data.count;
     if let Some(declared) = declared.filter(|declared| *declared > found) {
         let (found, expected) = (format!("{found} samples"), format!("{declared} samples"));
-        notes.push(defect(DefectKind::Truncated, line_number + 1, &found, &expected));
+        notes.push(defect(
+            DefectKind::Truncated,
+            line_number + 1,
+            &found,
+            &expected,
+        ));
     } else if !fields::is_blank(rest) {
         let expected = format!("the end of the file after {found} samples");
-        notes.push(defect(DefectKind::Surplus, line_number + 1, "more data", &expected));
+        notes.push(defect(
+            DefectKind::Surplus,
+            line_number + 1,
+            "more data",
+            &expected,
+        ));
     }
     Ok(reader.finish(notes))
 }
@@ -74,7 +85,9 @@ impl<'a> Reader<'a> {
         // A line has at least a comma or line end for each field, so damaged counts cannot make
         // this larger than the file.
         let fits = dat.len() / field_count + 1;
-        let capacity = config.declared_samples().map_or(fits, |declared| declared.min(fits));
+        let capacity = config
+            .declared_samples()
+            .map_or(fits, |declared| declared.min(fits));
         let channel = || Vec::with_capacity(capacity);
         Self {
             config,
@@ -126,7 +139,11 @@ impl<'a> Reader<'a> {
                 || (stored == MISSING_MARK
                     && self.config.revision < Revision::Ieee2013
                     && channel.stored_max.is_none_or(|max| max < MISSING_MARK));
-            self.row.push(if missing { f64::NAN } else { channel.a * stored + channel.b });
+            self.row.push(if missing {
+                f64::NAN
+            } else {
+                channel.a * stored + channel.b
+            });
         }
         self.words.fill(0);
         for at in 0..self.config.digital.len() {
@@ -150,11 +167,15 @@ impl<'a> Reader<'a> {
         }
         self.data.digital_words.extend_from_slice(&self.words);
         if let Some(stamps) = &mut self.data.stamps {
-            stamps.push(Stamp { ticks, place: Place::Line(line_number) });
+            stamps.push(Stamp {
+                ticks,
+                place: Place::Line(line_number),
+            });
         }
         if let Some(next) = self.sample_next.filter(|next| *next != number) {
             self.breaks += 1;
-            self.first_break.get_or_insert_with(|| (line_number, number.to_string(), next));
+            self.first_break
+                .get_or_insert_with(|| (line_number, number.to_string(), next));
         }
         self.sample_next = Some(number.wrapping_add(1));
         self.data.count += 1;

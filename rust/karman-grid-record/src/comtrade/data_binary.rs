@@ -16,12 +16,12 @@ const STAMP_MISSING: u32 = u32::MAX;
 /// channels are gathered one after the other.
 const BLOCK_SAMPLES: usize = 64;
 
-pub(super) fn read(
-    config: &Config,
-    dat: &[u8],
-    notes: &mut Vec<Defect>,
-) -> Result<Data, Defect> {
-    let value_bytes = if config.format == DataFormat::Binary { 2 } else { 4 };
+pub(super) fn read(config: &Config, dat: &[u8], notes: &mut Vec<Defect>) -> Result<Data, Defect> {
+    let value_bytes = if config.format == DataFormat::Binary {
+        2
+    } else {
+        4
+    };
     let words = config.digital_words();
     let sample_bytes = HEAD_BYTES + config.analog.len() * value_bytes + 2 * words;
     let count = whole_samples(config, dat, sample_bytes, notes);
@@ -49,7 +49,12 @@ pub(super) fn read(
         .collect();
     check_sequence(body, sample_bytes, notes);
     let stamps = (!config.has_rates()).then(|| stamps(body, sample_bytes));
-    Ok(Data { count, samples, digital_words, stamps })
+    Ok(Data {
+        count,
+        samples,
+        digital_words,
+        stamps,
+    })
 }
 
 /// Number of samples to read; notes what is cut or left over.
@@ -60,11 +65,19 @@ fn whole_samples(
     notes: &mut Vec<Defect>,
 ) -> usize {
     let whole = dat.len() / sample_bytes;
-    let count = config.declared_samples().map_or(whole, |declared| declared.min(whole));
+    let count = config
+        .declared_samples()
+        .map_or(whole, |declared| declared.min(whole));
     let rest = &dat[count * sample_bytes..];
     let at_end = Place::Byte(count * sample_bytes);
     let mut note = |kind, found: String, expected: String| {
-        notes.push(Defect::new(kind, RecordFile::Dat, at_end, &found, &expected));
+        notes.push(Defect::new(
+            kind,
+            RecordFile::Dat,
+            at_end,
+            &found,
+            &expected,
+        ));
     };
     match config.declared_samples() {
         Some(declared) if declared > count => note(
@@ -91,8 +104,11 @@ fn gather<const BYTES: usize>(
     count: usize,
     decode: impl Fn([u8; BYTES]) -> (f64, bool) + Copy,
 ) -> Vec<Vec<f64>> {
-    let mut samples: Vec<Vec<f64>> =
-        config.analog.iter().map(|_| Vec::with_capacity(count)).collect();
+    let mut samples: Vec<Vec<f64>> = config
+        .analog
+        .iter()
+        .map(|_| Vec::with_capacity(count))
+        .collect();
     for block in body.chunks(BLOCK_SAMPLES * sample_bytes) {
         for (at, (values, channel)) in samples.iter_mut().zip(&config.analog).enumerate() {
             let offset = HEAD_BYTES + at * BYTES;
@@ -113,7 +129,10 @@ fn gather<const BYTES: usize>(
 
 fn head(sample: &[u8]) -> (u32, u32) {
     let number = u32::from_le_bytes([sample[0], sample[1], sample[2], sample[3]]);
-    (number, u32::from_le_bytes([sample[4], sample[5], sample[6], sample[7]]))
+    (
+        number,
+        u32::from_le_bytes([sample[4], sample[5], sample[6], sample[7]]),
+    )
 }
 
 fn check_sequence(body: &[u8], sample_bytes: usize, notes: &mut Vec<Defect>) {
@@ -129,7 +148,13 @@ fn check_sequence(body: &[u8], sample_bytes: usize, notes: &mut Vec<Defect>) {
         next = Some(number.wrapping_add(1));
     }
     if let Some((byte, found, expected)) = first {
-        note_sequence(notes, Place::Byte(byte), breaks, found.to_string(), expected.into());
+        note_sequence(
+            notes,
+            Place::Byte(byte),
+            breaks,
+            found.to_string(),
+            expected.into(),
+        );
     }
 }
 
@@ -139,17 +164,26 @@ fn stamps(body: &[u8], sample_bytes: usize) -> Vec<Stamp> {
     const TURN: f64 = 4_294_967_296.0;
     let mut turns = 0.0;
     let mut before = 0;
-    let ticks = body.chunks_exact(sample_bytes).enumerate().map(|(at, sample)| {
-        let (_, stamp) = head(sample);
-        let place = Place::Byte(at * sample_bytes + 4);
-        if stamp == STAMP_MISSING {
-            return Stamp { ticks: f64::NAN, place };
-        }
-        if stamp < before {
-            turns += TURN;
-        }
-        before = stamp;
-        Stamp { ticks: turns + f64::from(stamp), place }
-    });
+    let ticks = body
+        .chunks_exact(sample_bytes)
+        .enumerate()
+        .map(|(at, sample)| {
+            let (_, stamp) = head(sample);
+            let place = Place::Byte(at * sample_bytes + 4);
+            if stamp == STAMP_MISSING {
+                return Stamp {
+                    ticks: f64::NAN,
+                    place,
+                };
+            }
+            if stamp < before {
+                turns += TURN;
+            }
+            before = stamp;
+            Stamp {
+                ticks: turns + f64::from(stamp),
+                place,
+            }
+        });
     ticks.collect()
 }

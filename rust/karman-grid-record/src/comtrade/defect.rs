@@ -68,7 +68,13 @@ impl Defect {
         found: &str,
         expected: &str,
     ) -> Self {
-        Self { kind, file, place, found: found.to_owned(), expected: expected.to_owned() }
+        Self {
+            kind,
+            file,
+            place,
+            found: found.to_owned(),
+            expected: expected.to_owned(),
+        }
     }
 
     /// As `new`, quoting file content.

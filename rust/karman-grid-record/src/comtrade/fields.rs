@@ -25,12 +25,15 @@ pub(super) fn take_line<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 /// True where nothing but white space and end-of-file marks is left.
 pub(super) fn is_blank(text: &[u8]) -> bool {
-    text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == END_OF_FILE)
+    text.iter()
+        .all(|byte| byte.is_ascii_whitespace() || *byte == END_OF_FILE)
 }
 
 /// Comma-separated fields without surrounding white space.
 pub(super) fn split(line: &[u8]) -> Vec<&[u8]> {
-    line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect()
+    line.split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .collect()
 }
 
 /// Text of a field, undecodable bytes replaced.

@@ -21,6 +21,7 @@
 //! ```
 
 mod config;
+mod config_parser;
 mod data_ascii;
 mod data_binary;
 mod defect;
@@ -133,12 +134,12 @@ fn times_from_rates(rates: &[RateSection], count: usize) -> Vec<f64> {
 }
 
 fn times_from_stamps(config: &Config, stamps: &[Stamp]) -> Result<Vec<f64>, Defect> {
-    let tick_s = config.stamp_tick_s() * config.time_multiplier;
+    let ticks_per_s = config.stamp_ticks_per_s();
     stamps
         .iter()
         .map(|stamp| {
             if stamp.ticks.is_finite() {
-                Ok(stamp.ticks * tick_s)
+                Ok(stamp.ticks * config.time_multiplier / ticks_per_s)
             } else {
                 Err(Defect::new(
                     DefectKind::Missing,

@@ -1,0 +1,182 @@
+//! Failures: from an electrical event to the message that fires an armed plan. A look-up, no solve.
+
+use super::emit::Expected;
+use super::{Engine, Prefire};
+use crate::command::ToAgent;
+use crate::event::{ElectricalEvent, EventKind};
+use crate::ids::{ContingencyIx, DeviceIx, ElementIx, HostIx};
+use crate::journal::{Because, Entry};
+use crate::limits::FREEZE_HOLD_NS;
+use crate::mode::Trigger;
+use crate::site::{CurveMode, ElementKind, MeterPosition};
+use crate::time::{MonoNs, NS_PER_S, ns_from_s};
+
+/// Reversals are counted over this time, ns.
+const FLAP_WINDOW_NS: u64 = 600 * NS_PER_S;
+/// A fired plan may be given back at once within this time, ns (rule 2).
+const CANCEL_WINDOW_NS: u64 = NS_PER_S;
+
+impl Engine {
+    /// What an event leads to (rules 1, 2, 4, 16, 17).
+    pub(super) fn on_event(&mut self, event: ElectricalEvent, now: MonoNs) {
+        self.journal.push(Entry::Event(event));
+        if !matches!(event.kind, EventKind::Seeing | EventKind::OverloadEnded) {
+            self.last_event = Some(event);
+        }
+        let meter = &self.topology.meters[event.meter.at()];
+        let (element, at_input) = (meter.element, meter.position == MeterPosition::UpsInput);
+        match event.kind {
+            EventKind::Suspect | EventKind::Sag => self.freeze(now),
+            EventKind::SourceLost => {
+                self.freeze(now);
+                self.on_battery(element, now);
+            }
+            EventKind::FeedLost | EventKind::FeedsLost => self.lose(element, event, now),
+            EventKind::Cancelled => self.give_back(element, event, now),
+            EventKind::Restored if at_input => self.on_line(element),
+            EventKind::Restored => self.power_is_back(element, now),
+            EventKind::Overload => self.overload(element, now),
+            EventKind::Blind | EventKind::Seeing => self.network.dirty = true,
+            EventKind::OverloadEnded => {}
+        }
+    }
+
+    fn freeze(&mut self, now: MonoNs) {
+        self.frozen_until = now.plus_ns(FREEZE_HOLD_NS);
+        self.trigger(Trigger::Disturbed, now);
+    }
+
+    fn on_battery(&mut self, element: ElementIx, now: MonoNs) {
+        if let Some(ups) = self.topology.ancestor(element, ElementKind::Ups) {
+            self.network.battery_since[ups.at()].get_or_insert(now);
+        }
+    }
+
+    fn on_line(&mut self, element: ElementIx) {
+        if let Some(ups) = self.topology.ancestor(element, ElementKind::Ups) {
+            self.network.battery_since[ups.at()] = None;
+            self.network.conditions[ups.at()].mode = CurveMode::Line;
+            self.network.dirty = true;
+        }
+    }
+
+    /// The contingency that a dead meter on `element` means: its own, or the nearest upstream one.
+    pub(super) fn contingency_at(&self, element: ElementIx) -> Option<ContingencyIx> {
+        let mut at = Some(element);
+        while let Some(e) = at {
+            let own = self.network.contingencies.iter().position(|c| c.element == e);
+            if let Some(ix) = own {
+                return Some(ContingencyIx::of(ix));
+            }
+            at = self.topology.elements[e.at()].parents.first().copied();
+        }
+        None
+    }
+
+    /// Fires the armed plan for the loss of `element`.
+    fn lose(&mut self, element: ElementIx, event: ElectricalEvent, now: MonoNs) {
+        let Some(own) = self.contingency_at(element) else { return };
+        let lost = self.network.contingencies[own.at()].element;
+        if self.network.lost.has(lost) {
+            return;
+        }
+        let caps = self.ledger.accounts().iter().map(|a| a.requested).collect();
+        self.prefire = Some(Prefire { element: lost, caps });
+        let representative = self.network.contingencies[own.at()].representative;
+        let feasible = self.plans[representative.at()].as_ref().is_some_and(|p| p.feasible);
+        let both = event.kind == EventKind::FeedsLost;
+        let lowered = self.fire(representative);
+        let because = match feasible && !both {
+            true => Because::Fired(own),
+            false => Because::Infeasible(own),
+        };
+        self.decided(now, because, lowered, 0, Some(&event));
+        self.network.lost = self.network.lost.with(lost);
+        self.network.dirty = true;
+        self.restore.retain(|(e, _)| *e != lost);
+        self.last_fall = now;
+        self.last_fire = Some(now);
+        self.frozen_until = now.plus_ns(FREEZE_HOLD_NS.max(self.hold_ns()));
+        self.target = None;
+        self.trigger(Trigger::Fired, now);
+        self.fires.retain(|t| now.since(*t) < FLAP_WINDOW_NS);
+        self.fires.push(now);
+    }
+
+    /// Sends `Fire` to every agent and enters the falls; returns the devices lowered.
+    fn fire(&mut self, plan: ContingencyIx) -> u32 {
+        let Some(armed) = self.plans[plan.at()].take() else { return 0 };
+        self.seq += 1;
+        let seq = self.seq;
+        let mut lowered = 0;
+        let falls: Vec<_> = armed.lowers(|d| self.ledger.of(d).requested).collect();
+        for (device, cap) in falls {
+            let host = &self.topology.hosts[self.topology.devices[device.at()].host.at()];
+            if host.actuated && !self.is_shadow() {
+                self.ledger_sent(device, cap, Expected::Fire { seq });
+            }
+            lowered += 1;
+        }
+        let epoch = self.epoch;
+        for host in 0..self.hosts.len() {
+            if self.hosts[host].greeted {
+                let fire = ToAgent::Fire { contingency: plan, epoch, seq };
+                self.post(HostIx::of(host), fire);
+            }
+        }
+        self.plans[plan.at()] = Some(armed);
+        lowered
+    }
+
+    /// Rule 2: the path holds voltage after all, so the cut is given back at once.
+    fn give_back(&mut self, element: ElementIx, event: ElectricalEvent, now: MonoNs) {
+        let Some(own) = self.contingency_at(element) else { return };
+        let lost = self.network.contingencies[own.at()].element;
+        let recent = self.last_fire.is_some_and(|t| now.since(t) < CANCEL_WINDOW_NS);
+        let prefire = self.prefire.take_if(|p| recent && p.element == lost);
+        self.network.lost = self.network.lost.without(lost);
+        self.network.dirty = true;
+        let Some(prefire) = prefire else { return };
+        self.fires.pop();
+        self.trigger(Trigger::Cancelled, now);
+        let back = |(d, cap): (usize, &crate::units::Power)| (DeviceIx::of(d), *cap);
+        let raises: Vec<_> = prefire.caps.iter().enumerate().map(back).collect();
+        self.command(&raises, Because::Cancelled(own), Some(&event), now);
+    }
+
+    fn power_is_back(&mut self, element: ElementIx, now: MonoNs) {
+        let Some(own) = self.contingency_at(element) else { return };
+        let back = self.network.contingencies[own.at()].element;
+        let waits = self.restore.iter().any(|(e, _)| *e == back);
+        if self.network.lost.has(back) && !waits {
+            self.restore.push((back, now.plus_ns(self.hold_ns())));
+        }
+    }
+
+    fn hold_ns(&self) -> u64 {
+        ns_from_s(self.topology.site.restore_hold_s)
+    }
+
+    /// Lets holds end: a feed counts again, raises are allowed again.
+    pub(super) fn pass_time(&mut self, now: MonoNs) {
+        let due: Vec<ElementIx> =
+            self.restore.iter().filter(|(_, at)| *at <= now).map(|(e, _)| *e).collect();
+        if !due.is_empty() {
+            self.restore.retain(|(_, at)| *at > now);
+            for element in due {
+                self.network.lost = self.network.lost.without(element);
+            }
+            self.network.dirty = true;
+            let flap_max = self.topology.site.flap_max as usize;
+            let flaps = self.fires.iter().filter(|t| now.since(**t) < FLAP_WINDOW_NS).count();
+            if flap_max > 0 && flaps > flap_max {
+                self.trigger(Trigger::Flapping, now);
+            } else if !self.network.lost.any() {
+                self.trigger(Trigger::Restore, now);
+            }
+        }
+        if now >= self.frozen_until {
+            self.trigger(Trigger::Calm, now);
+        }
+    }
+}

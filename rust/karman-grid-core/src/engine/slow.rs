@@ -1,0 +1,339 @@
+//! Plans, grant, protection and sharing: everything that may take a millisecond and is done before
+//! it is needed.
+
+use super::{Engine, Network};
+use crate::admission::{grant, lease_ns, operating_rows};
+use crate::allocate::{Problem, allocate};
+use crate::command::ToAgent;
+use crate::contingency::{Inputs, enumerate, plan};
+use crate::guard;
+use crate::ids::{ContingencyIx, DeviceIx, HostIx};
+use crate::journal::{Because, Entry};
+use crate::limits::FREEZE_HOLD_NS;
+use crate::mode::{Mode, Trigger};
+use crate::rows::{Case, Row};
+use crate::site::CurveMode;
+use crate::time::{MonoNs, NS_PER_MS, NS_PER_S};
+use crate::units::Power;
+
+/// A new plan is sent where a cap differs by more than this, W.
+const PLAN_TOLERANCE_W: f64 = 2.0;
+/// A plan on its way to the agents counts as armed for protection this long, ns. For raises it
+/// counts only once every agent concerned holds it.
+const PLAN_GRACE_NS: u64 = 500 * NS_PER_MS;
+/// Caps closer to the target than this stay as they are.
+const STEP_TOLERANCE: Power = Power { milliwatt: 500 };
+/// Sharing anew must bring starved devices at least this share of the feeds' ratings.
+const SHARE_GAIN_RATIO: f64 = 0.002;
+/// Shares are moved at most this often, ns.
+const SHARE_PERIOD_NS: u64 = 5 * NS_PER_S;
+
+/// Powers by device and rack as plans and shares see them, W.
+struct Books {
+    floor_w: Vec<f64>,
+    request_w: Vec<f64>,
+    ceiling_w: Vec<f64>,
+}
+
+impl Engine {
+    /// The network changed: cases and contingencies anew.
+    pub(super) fn rebuild(&mut self) {
+        let Network { lost, conditions, .. } = &self.network;
+        let now = Case::new(&self.topology, lost.clone(), conditions);
+        let contingencies = enumerate(&self.topology, lost, conditions);
+        self.network.now = now;
+        self.network.contingencies = contingencies;
+        self.network.dirty = false;
+    }
+
+    fn books_now(&self) -> Books {
+        let devices = self.topology.devices.len();
+        let mut books = Books {
+            floor_w: self.columns.floor_w.clone(),
+            request_w: vec![0.0; devices],
+            ceiling_w: self.columns.ceiling_w.clone(),
+        };
+        for d in 0..devices {
+            let device = DeviceIx::of(d);
+            if self.is_commandable(device) || self.is_shadow() {
+                let (floor_w, ceiling_w) = (books.floor_w[d], books.ceiling_w[d]);
+                books.request_w[d] = self.image.use_of(device).request_w(floor_w, ceiling_w);
+            } else {
+                // Nobody can lower it: it is what the books say, in every failure.
+                let accounted_w = self.ledger.of(device).accounted.w();
+                books.floor_w[d] = accounted_w;
+                books.request_w[d] = accounted_w;
+                books.ceiling_w[d] = accounted_w;
+            }
+        }
+        books
+    }
+
+    /// Makes the plan for every credible failure and sends those that changed.
+    pub(super) fn arm(&mut self, now: MonoNs) {
+        self.age_batteries(now);
+        let books = self.books_now();
+        let inputs = Inputs {
+            floor_w: &books.floor_w,
+            request_w: &books.request_w,
+            ceiling_w: &books.ceiling_w,
+            tier: &self.columns.tier,
+            weight: &self.columns.weight,
+            rack: &self.columns.rack,
+            base_w: &self.fixed_w,
+            bias_w: &self.bias_w,
+        };
+        let mut fresh = Vec::new();
+        for (at, contingency) in self.network.contingencies.iter().enumerate() {
+            let ix = ContingencyIx::of(at);
+            let Some(case) = contingency.case.as_ref().filter(|_| contingency.representative == ix)
+            else {
+                continue;
+            };
+            let armed = plan(ix, case, &inputs, self.seq + 1, &self.supply);
+            let old = self.plans[at].as_ref();
+            if old.is_none_or(|old| armed.differs(old, PLAN_TOLERANCE_W)) {
+                fresh.push(armed);
+            }
+        }
+        for mut armed in fresh {
+            self.seq += 1;
+            armed.seq = self.seq;
+            let at = armed.contingency.at();
+            self.plan_sent[at] = now;
+            self.held[at].fill(0);
+            self.plans[at] = Some(armed);
+        }
+        self.send_plans();
+        self.admit(now);
+    }
+
+    /// Sends each host the plans that it does not hold.
+    fn send_plans(&mut self) {
+        let mut messages = Vec::new();
+        for (at, armed) in self.plans.iter().enumerate() {
+            let Some(armed) = armed else { continue };
+            for host in (0..self.hosts.len()).map(HostIx::of) {
+                if !self.is_ready(host) || self.held[at][host.at()] >= armed.seq {
+                    continue;
+                }
+                let range = self.topology.hosts[host.at()].devices.clone();
+                let cap = |d: usize| armed.caps[d].map(|cap| (DeviceIx::of(d), cap));
+                let caps: Vec<(DeviceIx, Power)> = range.filter_map(cap).collect();
+                let (contingency, epoch, seq) = (armed.contingency, self.epoch, armed.seq);
+                messages.push((host, ToAgent::Plan { contingency, epoch, seq, caps }));
+            }
+        }
+        for (host, message) in messages {
+            self.post(host, message);
+        }
+    }
+
+    /// Whether the reserve may count on the plan of a contingency now.
+    fn covers(&self, ix: ContingencyIx, now: MonoNs, grace: bool) -> bool {
+        let Some(armed) = self.plans[ix.at()].as_ref().filter(|p| p.feasible) else {
+            return false;
+        };
+        let grace = grace && now.since(self.plan_sent[ix.at()]) < PLAN_GRACE_NS;
+        let mut ready = (0..self.hosts.len()).filter(|h| self.is_ready(HostIx::of(*h)));
+        let held = self.is_shadow()
+            || grace
+            || ready.all(|h| self.held[ix.at()][h] >= armed.seq);
+        // Seen at once: a fresh meter on an element whose loss has this effect.
+        let same = self.network.contingencies.iter().filter(|c| c.representative == ix);
+        let mut elements = same.map(|c| c.element);
+        held && elements.any(|e| self.image.sees(e, now))
+    }
+
+    /// Contingencies that are armed, as people count them.
+    pub(super) fn armed(&self, now: MonoNs) -> usize {
+        let live = self.network.contingencies.iter().filter(|c| c.case.is_some());
+        live.filter(|c| self.covers(c.representative, now, false)).count()
+    }
+
+    fn admit(&mut self, now: MonoNs) {
+        let any_ready = (0..self.hosts.len()).any(|h| self.is_ready(HostIx::of(h)));
+        let covered = |ix| self.covers(ix, now, true);
+        let network = &self.network;
+        let rows = operating_rows(&network.now, &network.contingencies, &covered, &self.bias_w);
+        let grant = grant(&self.topology, &rows, &self.full_w, any_ready || self.is_shadow());
+        let rack_w = self.rack_power_w(|d| self.ledger.of(d).accounted);
+        self.lease_ns =
+            lease_ns(&self.topology, &network.contingencies, &network.conditions, &rack_w);
+        if grant != self.grant {
+            self.grant = grant;
+            self.journal.push(Entry::Grant { mono_ns: now, grant });
+        }
+    }
+
+    /// Power of each rack with these caps, W.
+    fn rack_power_w(&self, cap: impl Fn(DeviceIx) -> Power) -> Vec<f64> {
+        let mut rack_w = self.fixed_w.clone();
+        for (d, rack) in self.columns.rack.iter().enumerate() {
+            rack_w[*rack] += cap(DeviceIx::of(d)).w();
+        }
+        rack_w
+    }
+
+    /// Solves for the operating rows; `ceiling_w` bounds what is handed out.
+    fn solve(&self, now: MonoNs, grace: bool, floor_w: &[f64], books: &Books) -> Vec<f64> {
+        let covered = |ix| self.covers(ix, now, grace);
+        let network = &self.network;
+        let rows = operating_rows(&network.now, &network.contingencies, &covered, &self.bias_w);
+        let mut rows: Vec<(&Row, f64)> = rows.into_iter().map(|(_, r, w)| (r, w)).collect();
+        rows.extend(self.supply.iter().map(|r| (r, r.limit_w)));
+        let allocation = allocate(&Problem {
+            floor_w,
+            request_w: &books.request_w,
+            ceiling_w: &books.ceiling_w,
+            tier: &self.columns.tier,
+            weight: &self.columns.weight,
+            rack: &self.columns.rack,
+            base_w: &self.fixed_w,
+            rows: &rows,
+        });
+        allocation.cap_w
+    }
+
+    /// Whether these rack powers respect the operating rows.
+    fn within(&self, now: MonoNs, grace: bool, rack_w: &[f64]) -> bool {
+        let covered = |ix| self.covers(ix, now, grace);
+        let network = &self.network;
+        let rows = operating_rows(&network.now, &network.contingencies, &covered, &self.bias_w);
+        let rows: Vec<(&Row, f64)> = rows.into_iter().map(|(_, r, w)| (r, w)).collect();
+        guard::check(&rows, rack_w).is_ok()
+    }
+
+    /// Lowers caps at once where those asked for no longer fit.
+    pub(super) fn protect(&mut self, because: Because, now: MonoNs) {
+        if self.mode == Mode::Starting {
+            return;
+        }
+        let rack_w = self.rack_power_w(|d| {
+            let account = self.ledger.of(d);
+            if self.is_commandable(d) { account.requested } else { account.accounted }
+        });
+        if self.within(now, true, &rack_w) {
+            return;
+        }
+        let mut books = self.books_now();
+        for d in 0..books.ceiling_w.len() {
+            if self.is_commandable(DeviceIx::of(d)) {
+                let requested_w = self.ledger.of(DeviceIx::of(d)).requested.w();
+                books.ceiling_w[d] = requested_w.max(books.floor_w[d]);
+                books.request_w[d] = books.request_w[d].min(books.ceiling_w[d]);
+            }
+        }
+        let cap_w = self.solve(now, true, &books.floor_w, &books);
+        let falls: Vec<(DeviceIx, Power)> = cap_w
+            .iter()
+            .enumerate()
+            .map(|(d, w)| (DeviceIx::of(d), Power::from_w(*w)))
+            .filter(|(d, cap)| *cap + STEP_TOLERANCE < self.ledger.of(*d).requested)
+            .collect();
+        self.target = None;
+        self.command(&falls, because, None, now);
+    }
+
+    /// Sets a new target where starved devices would gain by it.
+    pub(super) fn share(&mut self, now: MonoNs) {
+        let moving = self.target.is_some();
+        if !self.mode.may_raise() || (!moving && now < self.schedule.rebalance) {
+            return;
+        }
+        let books = self.books_now();
+        let cap_w = self.solve(now, false, &books.floor_w, &books);
+        let target: Vec<Power> = cap_w.iter().map(|w| Power::from_w(*w)).collect();
+        let gain: Power = target
+            .iter()
+            .enumerate()
+            .filter(|(d, cap)| {
+                let device = DeviceIx::of(*d);
+                let used = self.image.use_of(device);
+                let starved = used.starved || used.power_w.is_none();
+                starved && **cap > self.ledger.of(device).requested
+            })
+            .map(|(d, cap)| *cap - self.ledger.of(DeviceIx::of(d)).requested)
+            .sum();
+        let worth_w = SHARE_GAIN_RATIO * self.topology.feed_rating_w();
+        if moving || gain.w() >= worth_w || self.mode == Mode::Restoring {
+            self.target = Some(target);
+            self.schedule.rebalance = now.plus_ns(SHARE_PERIOD_NS);
+        }
+    }
+
+    /// One step of caps towards the target: falls first, raises once they are confirmed.
+    pub(super) fn step(&mut self, now: MonoNs) {
+        if !self.mode.may_raise() || self.ledger.any_pending() {
+            return;
+        }
+        let Some(target) = self.target.take() else { return };
+        let pairs = || target.iter().enumerate().map(|(d, cap)| (DeviceIx::of(d), *cap));
+        let falls: Vec<_> = pairs()
+            .filter(|(d, cap)| *cap + STEP_TOLERANCE < self.ledger.of(*d).requested)
+            .collect();
+        let raises: Vec<_> = pairs()
+            .filter(|(d, cap)| *cap > self.ledger.of(*d).requested + STEP_TOLERANCE)
+            .filter(|(d, _)| self.is_commandable(*d))
+            .collect();
+        if raises.is_empty() && falls.is_empty() {
+            self.trigger(Trigger::Restored, now);
+            return;
+        }
+        if !falls.is_empty() {
+            let site = &self.topology.site;
+            let falls = self.ramped(&falls, site.ramp_down_w_per_s);
+            self.command(&falls, Because::Sharing, None, now);
+        } else if self.image.all_fresh(now) {
+            let raises = self.ramped(&raises, self.topology.site.ramp_up_w_per_s);
+            if self.guarded(&raises, now) {
+                self.command(&raises, Because::Sharing, None, now);
+            }
+        }
+        self.target = Some(target);
+    }
+
+    /// The part of each change that one step of the ramp allows.
+    fn ramped(
+        &self,
+        caps: &[(DeviceIx, Power)],
+        ramp_w_per_s: Option<f64>,
+    ) -> Vec<(DeviceIx, Power)> {
+        let Some(ramp_w_per_s) = ramp_w_per_s else { return caps.to_vec() };
+        let from = |d: DeviceIx| self.ledger.of(d).requested;
+        let whole_w: f64 = caps.iter().map(|(d, cap)| (cap.w() - from(*d).w()).abs()).sum();
+        let step_w = ramp_w_per_s * super::STEP_PERIOD_NS as f64 / NS_PER_S as f64;
+        let part = if whole_w > step_w { step_w / whole_w } else { 1.0 };
+        caps.iter()
+            .map(|(d, cap)| match part < 1.0 {
+                true => (*d, Power::from_w(from(*d).w() + part * (cap.w() - from(*d).w()))),
+                false => (*d, *cap),
+            })
+            .collect()
+    }
+
+    /// The last word: the books with these raises respect every row.
+    fn guarded(&self, raises: &[(DeviceIx, Power)], now: MonoNs) -> bool {
+        let mut rack_w = self.rack_power_w(|d| self.ledger.of(d).accounted);
+        for (device, cap) in raises {
+            let more_w = cap.w() - self.ledger.of(*device).accounted.w();
+            rack_w[self.columns.rack[device.at()]] += more_w.max(0.0);
+        }
+        self.within(now, false, &rack_w)
+    }
+
+    /// Rule 16: a UPS on battery keeps its line curve through the hold, then loses 5 % a second.
+    fn age_batteries(&mut self, now: MonoNs) {
+        for (since, condition) in
+            self.network.battery_since.iter().zip(&mut self.network.conditions)
+        {
+            let Some(since) = since else { continue };
+            let beyond_ns = now.since(*since).saturating_sub(FREEZE_HOLD_NS);
+            if beyond_ns > 0 {
+                condition.mode = CurveMode::Battery;
+                condition.on_battery_s = beyond_ns as f64 / NS_PER_S as f64;
+                self.network.dirty = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the engine knows, frozen for those who show it.
+
+use super::Engine;
+use crate::admission::Grant;
+use crate::event::ElectricalEvent;
+use crate::ids::{ContingencyIx, ElementIx, HostIx};
+use crate::mode::Mode;
+use crate::time::MonoNs;
+
+/// One element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ElementStatus {
+    /// Element.
+    pub element: ElementIx,
+    /// Measured load, W; absent without a fresh meter.
+    pub power_w: Option<f64>,
+    /// Limit, W.
+    pub limit_w: f64,
+    /// What of its curve is used up.
+    pub accumulator_ratio: f64,
+    /// Whether it counts as lost.
+    pub lost: bool,
+    /// Whether its UPS runs on battery.
+    pub on_battery: bool,
+}
+
+/// Everything at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// When.
+    pub mono_ns: MonoNs,
+    /// Control mode.
+    pub mode: Mode,
+    /// Reserve in use.
+    pub grant: Grant,
+    /// Contingencies armed now, and those that could happen.
+    pub contingencies_armed: usize,
+    /// Element of the binding contingency.
+    pub binding_contingency: Option<ElementIx>,
+    /// Agents ready and in all.
+    pub agents: (usize, usize),
+    /// Elements.
+    pub elements: Vec<ElementStatus>,
+    /// Lease in force, ns.
+    pub lease_ns: u64,
+    /// Sum of caps accounted, W.
+    pub accounted_w: f64,
+    /// Escalations so far.
+    pub escalations: u32,
+    /// Newest event.
+    pub last_event: Option<ElectricalEvent>,
+    /// Epoch that deposed this controller.
+    pub deposed_by: Option<u64>,
+}
+
+impl Engine {
+    /// The state at `now`.
+    pub fn status(&self, now: MonoNs) -> Status {
+        let element = |at: usize| {
+            let ix = ElementIx::of(at);
+            ElementStatus {
+                element: ix,
+                power_w: self.image.load_w(ix, now),
+                limit_w: self.topology.elements[at].limit_w,
+                accumulator_ratio: self.network.conditions[at].used.ratio,
+                lost: self.network.lost.has(ix),
+                on_battery: self.network.battery_since[at].is_some(),
+            }
+        };
+        let ready = (0..self.hosts.len()).filter(|h| self.is_ready(HostIx::of(*h))).count();
+        let bound_in = self.grant.binding.and_then(|b| b.contingency);
+        let lost_in = |ix: ContingencyIx| self.network.contingencies[ix.at()].element;
+        Status {
+            mono_ns: now,
+            mode: self.mode,
+            grant: self.grant,
+            contingencies_armed: self.armed(now),
+            binding_contingency: bound_in.map(lost_in),
+            agents: (ready, self.hosts.len()),
+            elements: (0..self.topology.elements.len()).map(element).collect(),
+            lease_ns: self.lease_ns,
+            accounted_w: self.ledger.accounted_total().w(),
+            escalations: self.escalations,
+            last_event: self.last_event,
+            deposed_by: self.deposed_by,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Readings against the books: who acknowledged and does not obey, which element stands over its
+//! limit although it should not, which agent has fallen silent.
+
+use super::{Engine, STEP_PERIOD_NS};
+use crate::ids::{DeviceIx, ElementIx, HostIx};
+use crate::journal::{Because, Escalated};
+use crate::mode::Mode;
+use crate::sample::PowerSample;
+use crate::time::{MonoNs, NS_PER_MS, NS_PER_S};
+
+/// Readings of devices are means over this time, ns (NVML from Ampere on, GA100 excepted).
+const DEVICE_MEAN_NS: u64 = NS_PER_S;
+/// A settled device may read this far above its cap before it counts as disobeying.
+const OBEY_RATIO: f64 = 1.05;
+/// Consecutive readings above the cap that take a device out of the pool.
+const STRIKES: u8 = 2;
+/// After a fall watts are not judged for this long, ns.
+const SETTLE_NS: u64 = 500 * NS_PER_MS;
+/// An element this far over its limit is cut around.
+const OVER_RATIO: f64 = 1.003;
+/// Where a cut around an element aims, of its limit.
+const AIM_RATIO: f64 = 0.995;
+
+impl Engine {
+    /// Compares a device's reading with the cap it acknowledged.
+    pub(super) fn verify(&mut self, device: DeviceIx, sample: &PowerSample, now: MonoNs) {
+        let account = self.ledger.of(device);
+        let Some(enforced) = account.enforced else { return };
+        let since_fall = sample.taken_mono_ns.since(self.last_fall);
+        let judged = since_fall > DEVICE_MEAN_NS + SETTLE_NS && !self.ledger.is_pending(device);
+        if !judged {
+            self.strikes[device.at()] = 0;
+            return;
+        }
+        if sample.power_active_w > OBEY_RATIO * enforced.w() {
+            self.strikes[device.at()] += 1;
+        } else {
+            self.strikes[device.at()] = 0;
+        }
+        if self.strikes[device.at()] >= STRIKES {
+            self.distrust(device, now);
+        }
+    }
+
+    /// Every 100 ms: accumulators from measured loads, and elements over their limit.
+    pub(super) fn watch_elements(&mut self, now: MonoNs) {
+        let dt_s = STEP_PERIOD_NS as f64 / NS_PER_S as f64;
+        let mut over = Vec::new();
+        for at in 0..self.topology.elements.len() {
+            let element = &self.topology.elements[at];
+            let Some(load_w) = self.image.load_w(ElementIx::of(at), now) else { continue };
+            let condition = &mut self.network.conditions[at];
+            if let Some(curve) = element.curve(condition.mode) {
+                condition.used.advance(curve, load_w / element.limit_w, dt_s);
+            }
+            if load_w > OVER_RATIO * element.limit_w {
+                over.push((ElementIx::of(at), load_w));
+            }
+        }
+        let settled = now.since(self.last_fall) > SETTLE_NS && !self.ledger.any_pending();
+        if settled && self.mode != Mode::Starting {
+            for (element, load_w) in over {
+                self.cut_around(element, load_w, now);
+            }
+        }
+    }
+
+    /// The detector saw an overload at a meter: act unless a cut is on its way already.
+    pub(super) fn overload(&mut self, element: ElementIx, now: MonoNs) {
+        let load_w = self.image.load_w(element, now);
+        if now.since(self.last_fall) > SETTLE_NS
+            && let Some(load_w) = load_w
+        {
+            self.cut_around(element, load_w, now);
+        }
+    }
+
+    /// Watts flow that the books do not know: whoever obeys is cut until the element fits.
+    fn cut_around(&mut self, element: ElementIx, load_w: f64, now: MonoNs) {
+        let limit_w = self.topology.elements[element.at()].limit_w;
+        let excess_w = load_w - AIM_RATIO * limit_w;
+        if excess_w <= 0.0 {
+            return;
+        }
+        // The rows allow for worst sharing; what is measured above the limit comes on top of what
+        // the books now put on this element.
+        let slack_w = limit_w - self.expected_load_w(element);
+        self.bias_w[element.at()] = excess_w + slack_w.max(0.0);
+        self.escalate(Escalated::Element(element), now);
+        self.protect(Because::Overload(element), now);
+        self.last_fall = now;
+    }
+
+    /// Load of an element at worst sharing by the caps asked for, W.
+    fn expected_load_w(&self, element: ElementIx) -> f64 {
+        let mut rack_w = self.fixed_w.clone();
+        for (d, rack) in self.columns.rack.iter().enumerate() {
+            rack_w[*rack] += self.ledger.of(DeviceIx::of(d)).accounted.w();
+        }
+        let rows = &self.network.now.rows;
+        let shares = &self.network.now.shares;
+        match rows.iter().find(|r| r.element == element) {
+            Some(row) => row.load_w(&rack_w),
+            None => (0..shares.len())
+                .map(|r| rack_w[r] * shares.worst(crate::ids::RackIx::of(r), element))
+                .sum(),
+        }
+    }
+
+    /// Agents that have not been heard for two leases count as gone until they speak again.
+    pub(super) fn watch_agents(&mut self, now: MonoNs) {
+        for at in 0..self.hosts.len() {
+            let state = &mut self.hosts[at];
+            let overdue = state.greeted && now.since(state.heard_mono_ns) > 2 * self.lease_ns;
+            if overdue && !state.silent {
+                state.silent = true;
+                self.network.dirty = true;
+                self.escalate(Escalated::Host(HostIx::of(at)), now);
+            }
+        }
+    }
+}

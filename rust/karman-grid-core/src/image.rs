@@ -1,0 +1,156 @@
+//! The frozen world of one tick: the newest value of every meter and device with its age, and what
+//! the engine may conclude about demand. Stale means worst case, never zero.
+
+use crate::ids::{DeviceIx, ElementIx, MeterIx};
+use crate::limits::STALE_MIN_NS;
+use crate::sample::{PowerSample, Validity};
+use crate::site::MeterPosition;
+use crate::time::{MonoNs, NS_PER_S, ns_from_s};
+use crate::topology::Topology;
+
+/// How long a device's highest reading is remembered as its demand, ns.
+const DEMAND_WINDOW_NS: u64 = 5 * NS_PER_S;
+/// A device that uses this much of its cap would use more.
+const STARVED_RATIO: f64 = 0.95;
+/// Room above the highest reading that a request asks for.
+const REQUEST_MARGIN_RATIO: f64 = 1.05;
+
+/// Newest reading of a meter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// Active power, W.
+    pub power_active_w: f64,
+    /// When it was taken.
+    pub taken_mono_ns: MonoNs,
+    /// Quality.
+    pub validity: Validity,
+}
+
+/// What is known of a device's use.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Use {
+    /// Last reading, W; absent: never heard.
+    pub power_w: Option<f64>,
+    /// When it was taken.
+    pub taken_mono_ns: MonoNs,
+    peak_w: [f64; 2],
+    window_mono_ns: MonoNs,
+    /// Whether the last reading was close to the cap in force.
+    pub starved: bool,
+}
+
+impl Use {
+    fn note(&mut self, power_w: f64, cap_w: f64, taken: MonoNs) {
+        if taken.since(self.window_mono_ns) >= DEMAND_WINDOW_NS {
+            self.peak_w = [0.0, self.peak_w[0]];
+            self.window_mono_ns = taken;
+        }
+        self.peak_w[0] = self.peak_w[0].max(power_w);
+        self.power_w = Some(power_w);
+        self.taken_mono_ns = taken;
+        self.starved = power_w >= STARVED_RATIO * cap_w;
+    }
+
+    /// What the device would use, W: its ceiling where that cannot be seen.
+    pub fn request_w(&self, floor_w: f64, ceiling_w: f64) -> f64 {
+        let peak_w = self.peak_w[0].max(self.peak_w[1]);
+        let known = self.power_w.is_some() && !self.starved;
+        let close = peak_w >= STARVED_RATIO * ceiling_w;
+        if known && !close {
+            (REQUEST_MARGIN_RATIO * peak_w).clamp(floor_w, ceiling_w)
+        } else {
+            ceiling_w
+        }
+    }
+}
+
+/// Newest values.
+#[derive(Clone, Debug)]
+pub struct ProcessImage {
+    meters: Vec<Option<Reading>>,
+    stale_ns: Vec<u64>,
+    devices: Vec<Use>,
+    /// Meters that show the load of each element (at or below a UPS output).
+    load_meters: Vec<Vec<MeterIx>>,
+}
+
+impl ProcessImage {
+    /// Nothing heard yet.
+    pub fn new(topology: &Topology) -> ProcessImage {
+        let mut load_meters = vec![Vec::new(); topology.elements.len()];
+        for (at, meter) in topology.meters.iter().enumerate() {
+            if meter.position != MeterPosition::UpsInput {
+                load_meters[meter.element.at()].push(MeterIx::of(at));
+            }
+        }
+        let stale_ns = topology
+            .meters
+            .iter()
+            .map(|m| m.period_s.map_or(0, |s| 2 * ns_from_s(s)).max(STALE_MIN_NS))
+            .collect();
+        ProcessImage {
+            meters: vec![None; topology.meters.len()],
+            stale_ns,
+            devices: vec![Use::default(); topology.devices.len()],
+            load_meters,
+        }
+    }
+
+    /// Takes a meter's value; one that is not newer or not usable is left out.
+    pub fn meter(&mut self, meter: MeterIx, sample: Reading) {
+        let newer = |old: &Reading| sample.taken_mono_ns > old.taken_mono_ns;
+        let usable = sample.validity != Validity::Invalid && sample.power_active_w.is_finite();
+        if usable && self.meters[meter.at()].as_ref().is_none_or(newer) {
+            self.meters[meter.at()] = Some(sample);
+        }
+    }
+
+    /// Takes a device's value.
+    pub fn device(&mut self, device: DeviceIx, sample: &PowerSample, cap_w: f64) {
+        let usable = sample.validity == Validity::Good
+            && sample.power_active_w.is_finite()
+            && sample.power_active_w >= 0.0;
+        if usable {
+            let taken = sample.taken_mono_ns;
+            self.devices[device.at()].note(sample.power_active_w, cap_w, taken);
+        }
+    }
+
+    /// What is known of a device.
+    pub fn use_of(&self, device: DeviceIx) -> &Use {
+        &self.devices[device.at()]
+    }
+
+    /// Newest value of a meter and its age.
+    pub fn reading(&self, meter: MeterIx, now: MonoNs) -> Option<(Reading, u64)> {
+        self.meters[meter.at()].map(|r| (r, now.since(r.taken_mono_ns)))
+    }
+
+    /// Whether a meter's value is fresh.
+    pub fn is_fresh(&self, meter: MeterIx, now: MonoNs) -> bool {
+        self.reading(meter, now).is_some_and(|(_, age_ns)| age_ns <= self.stale_ns[meter.at()])
+    }
+
+    /// Measured load of an element; absent without a fresh meter.
+    pub fn load_w(&self, element: ElementIx, now: MonoNs) -> Option<f64> {
+        let fresh = self.load_meters[element.at()].iter().filter(|m| self.is_fresh(**m, now));
+        // Two meters that disagree: the higher one counts.
+        fresh.filter_map(|m| self.meters[m.at()]).map(|r| r.power_active_w).reduce(f64::max)
+    }
+
+    /// Whether any load meter of the element is fresh.
+    pub fn sees(&self, element: ElementIx, now: MonoNs) -> bool {
+        self.load_meters[element.at()].iter().any(|m| self.is_fresh(*m, now))
+    }
+
+    /// Age of the oldest load meter's newest value, ns; the age of a meter never heard is `now`.
+    pub fn oldest_age_ns(&self, now: MonoNs) -> u64 {
+        let ages = self.load_meters.iter().flatten();
+        ages.map(|m| self.reading(*m, now).map_or(now.0, |(_, age)| age)).max().unwrap_or(0)
+    }
+
+    /// Whether every load meter is fresh.
+    pub fn all_fresh(&self, now: MonoNs) -> bool {
+        self.load_meters.iter().flatten().all(|m| self.is_fresh(*m, now))
+    }
+}

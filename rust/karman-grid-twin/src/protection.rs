@@ -1,0 +1,469 @@
+//! Breakers, UPSs and the watts through them: true power of every element, modes, overload
+//! accumulators and trips.
+//!
+//! Owns the electrical state of all elements. Power flows from the cords up to the source along
+//! each element's first living parent; a UPS on battery draws nothing from its parent. An element
+//! that trips takes all below it down, which is how a cascade happens. Curves accumulate as in
+//! `karman_grid_core::curve`.
+
+use crate::faults::Level;
+use crate::params::ProtectionParams;
+use karman_grid_core::curve::Accumulator;
+use karman_grid_core::ids::{ElementIx, MeterIx, RackIx};
+use karman_grid_core::site::{CurveMode, ElementKind, MeterPosition};
+use karman_grid_core::topology::Topology;
+use std::sync::Arc;
+
+/// How an element runs; what is not a UPS knows only `Line` and `Off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Energised; a UPS converts.
+    Line,
+    /// A UPS feeds its output from its battery.
+    Battery,
+    /// A UPS connects its input straight to its output.
+    Bypass,
+    /// Dead: lost, tripped or without supply.
+    Off,
+}
+
+/// What tripped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TripPlace {
+    /// A breaker or a UPS.
+    Element(ElementIx),
+    /// The power supplies of a rack on one cord.
+    Psu {
+        /// The rack.
+        rack: RackIx,
+        /// Its cord, in file order.
+        cord: usize,
+    },
+}
+
+/// Why it tripped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TripCause {
+    /// Its overload curve was used up.
+    Overload,
+    /// The battery is empty.
+    BatteryEmpty,
+    /// The input failed while the load was on bypass.
+    BypassInputLost,
+}
+
+/// One trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trip {
+    /// When.
+    pub at_ns: u64,
+    /// What.
+    pub place: TripPlace,
+    /// Why.
+    pub cause: TripCause,
+    /// Mode afterwards: `Bypass` for a UPS that transferred, else `Off`.
+    pub mode: Mode,
+}
+
+/// Battery and timers of a UPS.
+#[derive(Clone, Debug)]
+struct Ups {
+    mode: Mode,
+    battery_j: f64,
+    input_good: bool,
+    good_ns: u64,
+    calm_ns: u64,
+    discharge_ns: u64,
+    discharge_j: f64,
+    recharge_ns: u64,
+    recharge_w: f64,
+    slow_w: f64,
+}
+
+/// Electrical state of all elements.
+#[derive(Clone, Debug)]
+pub struct Network {
+    topology: Arc<Topology>,
+    params: ProtectionParams,
+    failed: Vec<u32>,
+    tripped: Vec<bool>,
+    source_lost: Vec<u32>,
+    sags: Vec<f64>,
+    alive: Vec<bool>,
+    parent: Vec<Option<ElementIx>>,
+    modes: Vec<Mode>,
+    ups: Vec<Option<Ups>>,
+    flow_w: Vec<f64>,
+    input_w: Vec<f64>,
+    accumulator: Vec<f64>,
+    own_level: Vec<Level>,
+    input_level: Vec<Level>,
+    grid_level: Level,
+    droop_ratio: f64,
+    trips: Vec<Trip>,
+}
+
+impl Network {
+    /// Everything energised, batteries full.
+    pub fn new(topology: Arc<Topology>, params: ProtectionParams, droop_ratio: f64) -> Network {
+        let count = topology.elements.len();
+        let ups = topology.elements.iter().map(|element| {
+            (element.kind == ElementKind::Ups).then(|| Ups {
+                mode: Mode::Line,
+                battery_j: params.battery_full_load_s * element.limit_w,
+                input_good: true,
+                good_ns: 0,
+                calm_ns: 0,
+                discharge_ns: 0,
+                discharge_j: 0.0,
+                recharge_ns: 0,
+                recharge_w: 0.0,
+                slow_w: 0.0,
+            })
+        });
+        let ups = ups.collect();
+        let mut network = Network {
+            params,
+            failed: vec![0; count],
+            tripped: vec![false; count],
+            source_lost: vec![0; count],
+            sags: Vec::new(),
+            alive: vec![true; count],
+            parent: vec![None; count],
+            modes: vec![Mode::Line; count],
+            ups,
+            flow_w: vec![0.0; count],
+            input_w: vec![0.0; count],
+            accumulator: vec![0.0; count],
+            own_level: vec![Level::NOMINAL; count],
+            input_level: vec![Level::NOMINAL; count],
+            grid_level: Level::NOMINAL,
+            droop_ratio,
+            trips: Vec::new(),
+            topology,
+        };
+        network.refresh(0);
+        network
+    }
+
+    /// Whether each element is energised.
+    pub fn alive(&self) -> &[bool] {
+        &self.alive
+    }
+
+    /// True power out of each element, W.
+    pub fn flows_w(&self) -> &[f64] {
+        &self.flow_w
+    }
+
+    /// True power into each element, W: its flow and a UPS's recharge; 0 for a UPS on battery.
+    pub fn inputs_w(&self) -> &[f64] {
+        &self.input_w
+    }
+
+    /// Mode of each element.
+    pub fn modes(&self) -> &[Mode] {
+        &self.modes
+    }
+
+    /// How much of its curve each element has used up.
+    pub fn accumulator_ratio(&self) -> &[f64] {
+        &self.accumulator
+    }
+
+    /// Element that each one draws from now.
+    pub fn parents(&self) -> &[Option<ElementIx>] {
+        &self.parent
+    }
+
+    /// Trips since the last call.
+    pub fn take_trips(&mut self) -> Vec<Trip> {
+        std::mem::take(&mut self.trips)
+    }
+
+    /// Files a trip found elsewhere.
+    pub fn record(&mut self, trip: Trip) {
+        self.trips.push(trip);
+    }
+
+    /// The bus of `element` is lost.
+    pub fn fail(&mut self, element: ElementIx, at_ns: u64, backfeed_tau_ns: u64) {
+        let at = element.at();
+        self.failed[at] += 1;
+        self.own_level[at] = self.own_level[at].decays(0.0, at_ns, backfeed_tau_ns);
+    }
+
+    /// The bus of `element` is back, unless another fault holds it or it has tripped.
+    pub fn restore(&mut self, element: ElementIx, at_ns: u64) {
+        let at = element.at();
+        self.failed[at] = self.failed[at].saturating_sub(1);
+        if self.failed[at] == 0 && !self.tripped[at] {
+            let length_ns = (self.params.walk_in_ms * 1e6) as u64;
+            self.own_level[at] = self.own_level[at].ramps(1.0, at_ns, length_ns);
+        }
+    }
+
+    /// The supply of one UPS dies or comes back.
+    pub fn set_source(&mut self, ups: ElementIx, lost: bool, at_ns: u64) {
+        let at = ups.at();
+        let count = self.source_lost[at];
+        self.source_lost[at] = if lost { count + 1 } else { count.saturating_sub(1) };
+        let to = if self.source_lost[at] == 0 { 1.0 } else { 0.0 };
+        let tau_ns = (self.params.open_tau_ms * 1e6) as u64;
+        self.input_level[at] = if to > 0.0 {
+            self.input_level[at].ramps(to, at_ns, (self.params.walk_in_ms * 1e6) as u64)
+        } else {
+            self.input_level[at].decays(to, at_ns, tau_ns)
+        };
+    }
+
+    /// A sag of the utility to `value` begins or ends; the deepest of several counts.
+    pub fn set_sag(&mut self, value: f64, begins: bool, at_ns: u64) {
+        if begins {
+            self.sags.push(value);
+        } else if let Some(at) = self.sags.iter().position(|sag| *sag == value) {
+            self.sags.remove(at);
+        }
+        self.grid_level = self.grid_level.decays(self.sag(), at_ns, 0);
+    }
+
+    fn sag(&self) -> f64 {
+        self.sags.iter().copied().fold(1.0, f64::min)
+    }
+
+    /// Works out what is energised and from where after anything changed; whether that differs.
+    pub fn refresh(&mut self, now_ns: u64) -> bool {
+        let topology = Arc::clone(&self.topology);
+        let sag = self.sag();
+        let mut changed = false;
+        for (at, element) in topology.elements.iter().enumerate() {
+            let parent = element.parents.iter().copied().find(|p| self.alive[p.at()]);
+            let whole = self.failed[at] == 0 && !self.tripped[at];
+            let fed = match element.kind {
+                ElementKind::Utility => sag >= self.params.supply_min_ratio,
+                _ => element.parents.is_empty() || parent.is_some(),
+            };
+            let mode = if self.ups[at].is_some() {
+                let healthy = sag >= self.params.input_min_ratio;
+                let input_good = fed && self.source_lost[at] == 0 && healthy;
+                self.ups_mode(at, input_good, whole, now_ns)
+            } else if fed && whole {
+                Mode::Line
+            } else {
+                Mode::Off
+            };
+            changed |= mode != self.modes[at] || parent != self.parent[at];
+            self.alive[at] = mode != Mode::Off;
+            self.parent[at] = parent;
+            self.modes[at] = mode;
+        }
+        changed
+    }
+
+    fn ups_mode(&mut self, at: usize, input_good: bool, whole: bool, now_ns: u64) -> Mode {
+        let ups = self.ups[at].as_mut().expect("only called for a UPS");
+        ups.input_good = input_good;
+        if !whole {
+            return Mode::Off;
+        }
+        if !input_good && ups.mode == Mode::Line {
+            ups.mode = Mode::Battery;
+            (ups.good_ns, ups.discharge_ns, ups.discharge_j) = (0, 0, 0.0);
+            (ups.recharge_ns, ups.recharge_w) = (0, 0.0);
+        }
+        let cause = match ups.mode {
+            Mode::Battery if ups.battery_j <= 0.0 => TripCause::BatteryEmpty,
+            Mode::Bypass if !input_good => TripCause::BypassInputLost,
+            mode => return mode,
+        };
+        self.open(at, cause, now_ns);
+        Mode::Off
+    }
+
+    /// Opens an element for good.
+    fn open(&mut self, at: usize, cause: TripCause, at_ns: u64) {
+        self.tripped[at] = true;
+        let tau_ns = (self.params.open_tau_ms * 1e6) as u64;
+        self.own_level[at] = self.own_level[at].decays(0.0, at_ns, tau_ns);
+        let place = TripPlace::Element(ElementIx::of(at));
+        self.trips.push(Trip { at_ns, place, cause, mode: Mode::Off });
+    }
+
+    /// Adds up the power of all elements from what the cords draw.
+    pub fn carry(&mut self, cords: impl Iterator<Item = (ElementIx, f64)>) {
+        self.flow_w.fill(0.0);
+        for (element, power_w) in cords {
+            self.flow_w[element.at()] += power_w;
+        }
+        for at in (0..self.flow_w.len()).rev() {
+            if !self.alive[at] {
+                self.input_w[at] = 0.0;
+                continue;
+            }
+            self.flow_w[at] += self.params.loss_w;
+            let mut input_w = self.flow_w[at];
+            if let Some(ups) = &self.ups[at] {
+                input_w = if self.modes[at] == Mode::Battery { 0.0 } else { input_w + ups.recharge_w };
+            }
+            self.input_w[at] = input_w;
+            if let Some(parent) = self.parent[at] {
+                self.flow_w[parent.at()] += input_w;
+            }
+        }
+    }
+
+    /// Lives through a step that ends at `now_ns` under the flows last carried; whether anything
+    /// changed its mode.
+    pub fn advance(&mut self, now_ns: u64, step_ns: u64, droop_keep: f64) -> bool {
+        let topology = Arc::clone(&self.topology);
+        let step_s = step_ns as f64 / 1e9;
+        let mut changed = false;
+        for (at, element) in topology.elements.iter().enumerate() {
+            if self.ups[at].is_some() {
+                changed |= self.advance_ups(at, step_ns, element.limit_w, droop_keep);
+            }
+            let mode = match self.modes[at] {
+                Mode::Battery => CurveMode::Battery,
+                Mode::Bypass => CurveMode::Bypass,
+                Mode::Line | Mode::Off => CurveMode::Line,
+            };
+            let Some(curve) = element.curve(mode) else { continue };
+            let mut used = Accumulator { ratio: self.accumulator[at] };
+            used.advance(curve, self.flow_w[at] / element.limit_w, step_s);
+            self.accumulator[at] = used.ratio;
+            if used.ratio < 1.0 || self.modes[at] == Mode::Off {
+                continue;
+            }
+            changed = true;
+            let bypass = element.curves[CurveMode::Bypass as usize].is_some();
+            match &mut self.ups[at] {
+                Some(ups) if ups.mode == Mode::Line && bypass && ups.input_good => {
+                    (ups.mode, ups.calm_ns, self.accumulator[at]) = (Mode::Bypass, 0, 0.0);
+                    let place = TripPlace::Element(ElementIx::of(at));
+                    let cause = TripCause::Overload;
+                    self.trips.push(Trip { at_ns: now_ns, place, cause, mode: Mode::Bypass });
+                }
+                _ => self.open(at, TripCause::Overload, now_ns),
+            }
+        }
+        changed
+    }
+
+    /// Battery, timers and droop of one UPS; whether something is due to change.
+    fn advance_ups(&mut self, at: usize, step_ns: u64, limit_w: f64, droop_keep: f64) -> bool {
+        let (flow_w, step_s) = (self.flow_w[at], step_ns as f64 / 1e9);
+        let params = &self.params;
+        let Some(ups) = &mut self.ups[at] else { return false };
+        ups.slow_w = flow_w + (ups.slow_w - flow_w) * droop_keep;
+        let full_j = params.battery_full_load_s * limit_w;
+        if ups.recharge_ns > 0 {
+            ups.battery_j = (ups.battery_j + ups.recharge_w * step_s).min(full_j);
+            ups.recharge_ns = ups.recharge_ns.saturating_sub(step_ns);
+            if ups.recharge_ns == 0 {
+                ups.recharge_w = 0.0;
+                return true;
+            }
+        }
+        match self.modes[at] {
+            Mode::Battery => {
+                ups.battery_j -= flow_w * step_s;
+                ups.discharge_j += flow_w * step_s;
+                ups.discharge_ns += step_ns;
+                ups.good_ns = if ups.input_good { ups.good_ns + step_ns } else { 0 };
+                let returns = ups.good_ns as f64 >= params.battery_return_s * 1e9;
+                if returns {
+                    ups.mode = Mode::Line;
+                    let discharge_ns = ups.discharge_ns as f64;
+                    ups.recharge_ns = (params.recharge_duration_ratio * discharge_ns) as u64;
+                    ups.recharge_w = params.recharge_ratio * ups.discharge_j / (discharge_ns / 1e9);
+                }
+                returns || ups.battery_j <= 0.0
+            }
+            Mode::Bypass => {
+                ups.calm_ns = if flow_w <= limit_w { ups.calm_ns + step_ns } else { 0 };
+                let returns = ups.calm_ns as f64 >= params.bypass_return_s * 1e9;
+                if returns {
+                    ups.mode = Mode::Line;
+                }
+                returns
+            }
+            Mode::Line | Mode::Off => false,
+        }
+    }
+
+    /// Power that `meter` has in front of it, W.
+    pub fn metered_w(&self, meter: MeterIx) -> f64 {
+        let bus = self.bus(meter);
+        match self.topology.meters[meter.at()].position {
+            MeterPosition::UpsInput => self.input_w[bus.at()],
+            _ => self.flow_w[bus.at()],
+        }
+    }
+
+    /// Element whose voltage and current `meter` sees. The output of a UPS that feeds one element
+    /// is that element's bus.
+    pub fn bus(&self, meter: MeterIx) -> ElementIx {
+        let meter = &self.topology.meters[meter.at()];
+        let element = meter.element;
+        let is_ups = self.ups[element.at()].is_some();
+        if meter.position != MeterPosition::UpsOutput || !is_ups {
+            return element;
+        }
+        let mut below = (0..self.topology.elements.len())
+            .filter(|e| self.topology.elements[*e].parents.first() == Some(&element));
+        match (below.next(), below.next()) {
+            (Some(only), None) => ElementIx::of(only),
+            _ => element,
+        }
+    }
+
+    /// Levels whose product is the voltage at `bus` (at its input where `input`), into `levels`.
+    pub fn voltage(&self, bus: ElementIx, input: bool, levels: &mut Vec<Level>) {
+        levels.clear();
+        let mut at = bus;
+        if input {
+            levels.push(self.input_level[at.at()]);
+        } else {
+            levels.push(self.own_level[at.at()]);
+            if self.ups[at.at()].is_some() && self.modes[at.at()] != Mode::Bypass {
+                return;
+            }
+        }
+        while let Some(up) = self.upstream(at) {
+            at = up;
+            levels.push(self.own_level[at.at()]);
+            if self.ups[at.at()].is_some() && self.modes[at.at()] != Mode::Bypass {
+                return;
+            }
+            levels.push(self.input_level[at.at()]);
+        }
+        levels.push(self.grid_level);
+    }
+
+    fn upstream(&self, at: ElementIx) -> Option<ElementIx> {
+        let preferred = || self.topology.elements[at.at()].parents.first().copied();
+        self.parent[at.at()].or_else(preferred)
+    }
+
+    /// Fall of the voltage at the output of the UPS above `bus`, ratio of nominal.
+    pub fn droop(&self, bus: ElementIx) -> f64 {
+        let mut at = Some(bus);
+        while let Some(element) = at {
+            if let Some(ups) = &self.ups[element.at()] {
+                let step_w = self.flow_w[element.at()] - ups.slow_w;
+                return self.droop_ratio * step_w / self.topology.elements[element.at()].limit_w;
+            }
+            at = self.upstream(element);
+        }
+        0.0
+    }
+
+    /// Takes the present load of every UPS as the one it has settled at.
+    pub fn settle(&mut self) {
+        for (ups, flow_w) in self.ups.iter_mut().zip(&self.flow_w) {
+            if let Some(ups) = ups {
+                ups.slow_w = *flow_w;
+            }
+        }
+    }
+}
