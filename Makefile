@@ -65,10 +65,10 @@ check: setup ## formatting, lints, types, import directions, tidiness
 	pytest -q -m "not slow" tests/tidy
 
 bench: setup ## measure speed and latency
-	pytest -m bench -s tests/bench
+	pytest -m bench -s --timeout=0 tests/bench
 
 soak: setup ## the long gates: a thousand seeds and more
-	pytest -m soak -s tests/soak
+	pytest -m soak -s --timeout=0 tests/soak
 
 test-peers: setup ## tests against real peers (brokers, servers)
 	@pytest -m peers tests || { rc=$$?; [ $$rc -eq 5 ] || exit $$rc; echo "no such test yet"; }

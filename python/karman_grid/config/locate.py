@@ -12,6 +12,7 @@ import re
 import tomllib
 from bisect import bisect_left
 from collections.abc import Sequence
+from contextlib import suppress
 
 __all__ = ["Locator", "Path"]
 
@@ -46,10 +47,8 @@ class Locator:
         """Line (from 1) of ``path``, or of the longest part of it that the text holds."""
         if self._lines is None:
             self._lines = {}
-            try:
+            with suppress(_Lost, RecursionError):
                 self._statements()
-            except (_Lost, RecursionError):
-                pass
         for length in range(len(path), 0, -1):
             found = self._lines.get(tuple(path[:length]))
             if found is not None:

@@ -127,7 +127,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def suggest_key(key: str, known: Sequence[str]) -> str | None:
-    """The known key that ``key`` was meant to be: another unit of it first, else a near spelling."""
+    """The known key that ``key`` stands for: another unit of it first, else a near spelling."""
     based = base_key(key)
     if based in known:
         return based

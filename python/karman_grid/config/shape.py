@@ -148,11 +148,11 @@ def _expected(
         return f"a finite {_bare(number_hint(key, None)).removeprefix('a ')}"
     if kind == "literal_error":
         choices = str(ctx["expected"]).replace("'", '"')
-        words = choices.replace('"', "").replace(" or ", ", ").split(", ")
-        meant = did_you_mean(value, words) if isinstance(value, str) else ""
+        known = choices.replace('"', "").replace(" or ", ", ").split(", ")
+        meant = did_you_mean(value, known) if isinstance(value, str) else ""
         return f"one of {choices}{meant}"
     if kind in ("too_short", "string_too_short", "too_long", "string_too_long"):
-        return _length(model, path, kind, ctx)
+        return _length(kind, ctx)
     if kind == "karman":
         return str(ctx["expected"])
     return _by_type(model, path, kind)
@@ -162,7 +162,7 @@ def _bare(hint: str) -> str:
     return hint.removesuffix(" without quotes")
 
 
-def _length(model: type[BaseModel], path: Path, kind: str, ctx: dict[str, Any]) -> str:
+def _length(kind: str, ctx: dict[str, Any]) -> str:
     bound = ctx.get("min_length") if kind.endswith("short") else ctx.get("max_length")
     words = "at least" if kind.endswith("short") else "at most"
     thing = "characters" if kind.startswith("string") else "entries"

@@ -145,9 +145,7 @@ def _skewed(kind: str, pairs: list[Pair], skew: float) -> list[Pair]:
         wanted = f"{SKEW_MIN:g} to {SKEW_MAX:g}"
         raise ConfigError(f"site template: --skew: found {skew:g}, expected {wanted}")
     if any(pair.racks == 0 for pair in pairs):
-        raise ConfigError(
-            "site template: --skew: found a pair without racks, expected --racks 6 up"
-        )
+        raise ConfigError("site template: --skew: found a pair without racks, expected 6 or more")
     even = sum(pair.racks for pair in pairs) / len(pairs)
     heavy = ("ab", "cd")
     return [

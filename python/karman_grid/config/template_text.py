@@ -29,7 +29,7 @@ schema = 1
 # --- The site as a whole -------------------------------------------------------------------------
 [site]
 name = {name}
-# Line to neutral: 277 V is a 480 V system, line to line (North America). Use 230 V, 50 Hz elsewhere.
+# Line to neutral: 277 V is a 480 V system, line to line (North America); elsewhere 230 V, 50 Hz.
 nominal_v = {nominal_v}
 nominal_hz = {nominal_hz}
 # What the utility contract allows at the connection point. Default: the sum of the feed ratings.

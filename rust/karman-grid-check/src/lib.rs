@@ -12,10 +12,13 @@
 //! ```
 //! use karman_grid_check::{merge, ViolationKind};
 //!
-//! let trace = r#"{"type":"header","schema":1,"mono_ns":0,"origin":"plant","start_mono_ns":0,"elements":[{"id":"ups-a","kind":"ups","limit_w":100.0,"curves":[{"mode":"line","points":[[1.05,3600],[1.5,1.5]]}]}],"devices":[]}
-//! {"type":"flow","mono_ns":0,"power_w":[150.0]}
-//! {"type":"flow","mono_ns":2000000000,"power_w":[90.0]}
-//! "#;
+//! let trace = concat!(
+//!     r#"{"type":"header","schema":1,"mono_ns":0,"origin":"plant","start_mono_ns":0,"#,
+//!     r#""elements":[{"id":"ups-a","kind":"ups","limit_w":100.0,"#,
+//!     r#""curves":[{"mode":"line","points":[[1.05,3600],[1.5,1.5]]}]}],"devices":[]}"#, "\n",
+//!     r#"{"type":"flow","mono_ns":0,"power_w":[150.0]}"#, "\n",
+//!     r#"{"type":"flow","mono_ns":2000000000,"power_w":[90.0]}"#, "\n",
+//! );
 //! let verdict = merge(vec![("trace.jsonl".to_owned(), trace.as_bytes())]).expect("a sound trace");
 //! assert_eq!(verdict.violations[0].kind, ViolationKind::BeyondCurve);
 //! assert_eq!(verdict.violations[0].at_ms, 1500.0);

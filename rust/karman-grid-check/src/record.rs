@@ -94,7 +94,7 @@ pub struct ElementSpec {
     /// One curve per mode; a mode without one takes that of `line`.
     #[serde(default)]
     pub curves: Vec<CurveSpec>,
-    /// Largest share of `limit_w` that the element itself consumes (losses, battery recharge).
+    /// Largest share of `limit_w` that the element itself consumes: losses, battery recharge.
     #[serde(default)]
     pub loss_ratio: f64,
 }

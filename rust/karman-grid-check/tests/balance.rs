@@ -95,6 +95,10 @@ fn power_from_nowhere_and_through_a_dead_element_is_found() {
     dead[FEED_A] = Off;
     let verdict = judge(header(), &flows(700.0, 700.0), &dead);
     assert_eq!(kinds(&verdict), [(BooksDoNotBalance, "feed-a")]);
+    assert_eq!(
+        (verdict.violations[0].value, verdict.violations[0].limit),
+        (700.0, 20.0)
+    );
     assert!(kinds(&judge(header(), &flows(20.0, 700.0), &dead)).is_empty());
     modes[FEED_A] = Off;
     assert!(kinds(&judge(header(), &flows(0.0, 700.0), &modes)).is_empty());

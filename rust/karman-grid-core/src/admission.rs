@@ -44,8 +44,8 @@ pub fn operating_rows<'a>(
     covered: Covered,
     bias_w: &[f64],
 ) -> Vec<(Option<ContingencyIx>, &'a Row, f64)> {
-    let bias = |row: &Row| bias_w[row.element.at()].max(0.0);
-    let mut rows: Vec<_> = now.rows.iter().map(|r| (None, r, r.limit_w - bias(r))).collect();
+    let limit_now_w = |row: &Row| row.limit_w - row.bias_w(bias_w);
+    let mut rows: Vec<_> = now.rows.iter().map(|r| (None, r, limit_now_w(r))).collect();
     for (at, contingency) in contingencies.iter().enumerate() {
         let ix = ContingencyIx::of(at);
         let Some(case) = contingency.case.as_ref().filter(|_| contingency.representative == ix)
@@ -53,7 +53,7 @@ pub fn operating_rows<'a>(
             continue;
         };
         rows.extend(case.rows.iter().map(|row| {
-            let overload_w = row.overload_w - row.bare_w - bias(row);
+            let overload_w = row.overload_w - row.bare_w - row.bias_w(bias_w);
             let limit_w = if covered(ix) { overload_w } else { limit_after_w(row, bias_w) };
             (Some(ix), row, limit_w)
         }));
@@ -100,9 +100,9 @@ pub fn lease_ns(
     let mut longest_s = topology.site.lease_ttl_max_s;
     for contingency in contingencies {
         let Some(case) = &contingency.case else { continue };
-        for row in &case.rows {
-            let element = &topology.elements[row.element.at()];
-            let condition = conditions[row.element.at()];
+        for (row, member) in case.rows.iter().flat_map(|r| r.members.iter().map(move |m| (r, m))) {
+            let element = &topology.elements[member.at()];
+            let condition = conditions[member.at()];
             let Some(curve) = element.curve(condition.mode) else { continue };
             let ratio = (row.load_w(rack_power_w) + row.bare_w) / element.limit_w;
             let left = (ACCUMULATOR_MAX_RATIO - condition.used.ratio).max(0.0);

@@ -84,7 +84,7 @@ fn same_effect(a: &Case, b: &Case) -> bool {
 
 /// Right-hand side of a row after the plan has taken effect.
 pub fn limit_after_w(row: &Row, bias_w: &[f64]) -> f64 {
-    row.limit_w - row.bare_w - bias_w[row.element.at()].max(0.0)
+    row.limit_w - row.bare_w - row.bias_w(bias_w)
 }
 
 /// Works out the plan for one failure.

@@ -16,6 +16,8 @@ pub mod allocate;
 pub mod command;
 pub mod contingency;
 pub mod curve;
+pub mod detect;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod guard;

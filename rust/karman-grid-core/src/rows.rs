@@ -14,6 +14,8 @@ use crate::topology::{Element, Topology};
 pub struct Row {
     /// Element that binds.
     pub element: ElementIx,
+    /// All elements that share the row.
+    pub members: Vec<ElementIx>,
     /// Part of each rack's power that flows through it at worst sharing.
     pub coefs: Vec<f64>,
     /// Must hold for good, W.
@@ -28,6 +30,11 @@ impl Row {
     /// Load of the row for these rack powers, W.
     pub fn load_w(&self, rack_power_w: &[f64]) -> f64 {
         self.coefs.iter().zip(rack_power_w).map(|(coef, power)| coef * power).sum()
+    }
+
+    /// What a measurement on any of its elements shows above the books, W.
+    pub fn bias_w(&self, bias_w: &[f64]) -> f64 {
+        self.members.iter().map(|e| bias_w[e.at()]).fold(0.0, f64::max)
     }
 }
 
@@ -77,7 +84,8 @@ impl Case {
             let limit_w = element.limit_w;
             let overload_w = limit_w * overload_ratio(topology, element, conditions[at]);
             let bare_w = bare_w(topology, &coefs);
-            let row = Row { element: ElementIx::of(at), coefs, limit_w, overload_w, bare_w };
+            let (element, members) = (ElementIx::of(at), vec![ElementIx::of(at)]);
+            let row = Row { element, members, coefs, limit_w, overload_w, bare_w };
             match rows.iter_mut().find(|r| r.coefs == row.coefs) {
                 Some(same) => tighten(same, &row),
                 None => rows.push(row),
@@ -91,6 +99,7 @@ fn tighten(row: &mut Row, other: &Row) {
     if (other.overload_w, other.limit_w) < (row.overload_w, row.limit_w) {
         row.element = other.element;
     }
+    row.members.extend(&other.members);
     row.limit_w = row.limit_w.min(other.limit_w);
     row.overload_w = row.overload_w.min(other.overload_w);
 }
@@ -144,9 +153,14 @@ pub fn supply_rows(topology: &Topology, rack_full_w: &[f64]) -> Vec<Row> {
             let mut coefs = vec![0.0; topology.racks.len()];
             coefs[at] = 1.0;
             let element = rack.cords[0].0;
-            let row =
-                Row { element, coefs, limit_w: remaining, overload_w: remaining, bare_w: 0.0 };
-            rows.push(row);
+            rows.push(Row {
+                element,
+                members: Vec::new(),
+                coefs,
+                limit_w: remaining,
+                overload_w: remaining,
+                bare_w: 0.0,
+            });
         }
     }
     rows

@@ -65,6 +65,15 @@ pub struct Trip {
     pub mode: Mode,
 }
 
+/// Where a meter sits: at the output of an element's bus, or at an element's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The element.
+    pub bus: ElementIx,
+    /// Whether it is the side of the supply.
+    pub input: bool,
+}
+
 /// Battery and timers of a UPS.
 #[derive(Clone, Debug)]
 struct Ups {
@@ -391,37 +400,32 @@ impl Network {
         }
     }
 
-    /// Power that `meter` has in front of it, W.
-    pub fn metered_w(&self, meter: MeterIx) -> f64 {
-        let bus = self.bus(meter);
-        match self.topology.meters[meter.at()].position {
-            MeterPosition::UpsInput => self.input_w[bus.at()],
-            _ => self.flow_w[bus.at()],
-        }
-    }
-
-    /// Element whose voltage and current `meter` sees. The output of a UPS that feeds one element
-    /// is that element's bus.
-    pub fn bus(&self, meter: MeterIx) -> ElementIx {
+    /// Where `meter` sits. The output of a UPS that feeds one element is that element's bus.
+    pub fn probe(&self, meter: MeterIx) -> Probe {
         let meter = &self.topology.meters[meter.at()];
+        let input = meter.position == MeterPosition::UpsInput;
         let element = meter.element;
-        let is_ups = self.ups[element.at()].is_some();
-        if meter.position != MeterPosition::UpsOutput || !is_ups {
-            return element;
-        }
         let mut below = (0..self.topology.elements.len())
             .filter(|e| self.topology.elements[*e].parents.first() == Some(&element));
-        match (below.next(), below.next()) {
-            (Some(only), None) => ElementIx::of(only),
+        let bus = match (meter.position, below.next(), below.next()) {
+            (MeterPosition::UpsOutput, Some(only), None) if self.ups[element.at()].is_some() => {
+                ElementIx::of(only)
+            }
             _ => element,
-        }
+        };
+        Probe { bus, input }
     }
 
-    /// Levels whose product is the voltage at `bus` (at its input where `input`), into `levels`.
-    pub fn voltage(&self, bus: ElementIx, input: bool, levels: &mut Vec<Level>) {
+    /// True power at `probe`, W.
+    pub fn power_w(&self, probe: Probe) -> f64 {
+        if probe.input { self.input_w[probe.bus.at()] } else { self.flow_w[probe.bus.at()] }
+    }
+
+    /// Levels whose product is the voltage at `probe`, into `levels`.
+    pub fn voltage(&self, probe: Probe, levels: &mut Vec<Level>) {
         levels.clear();
-        let mut at = bus;
-        if input {
+        let mut at = probe.bus;
+        if probe.input {
             levels.push(self.input_level[at.at()]);
         } else {
             levels.push(self.own_level[at.at()]);
@@ -445,9 +449,9 @@ impl Network {
         self.parent[at.at()].or_else(preferred)
     }
 
-    /// Fall of the voltage at the output of the UPS above `bus`, ratio of nominal.
-    pub fn droop(&self, bus: ElementIx) -> f64 {
-        let mut at = Some(bus);
+    /// Fall of the voltage at `probe` by the regulation of the UPS above it, ratio of nominal.
+    pub fn droop(&self, probe: Probe) -> f64 {
+        let mut at = (!probe.input).then_some(probe.bus);
         while let Some(element) = at {
             if let Some(ups) = &self.ups[element.at()] {
                 let step_w = self.flow_w[element.at()] - ups.slow_w;

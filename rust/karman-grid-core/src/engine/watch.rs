@@ -97,14 +97,8 @@ impl Engine {
         for (d, rack) in self.columns.rack.iter().enumerate() {
             rack_w[*rack] += self.ledger.of(DeviceIx::of(d)).accounted.w();
         }
-        let rows = &self.network.now.rows;
-        let shares = &self.network.now.shares;
-        match rows.iter().find(|r| r.element == element) {
-            Some(row) => row.load_w(&rack_w),
-            None => (0..shares.len())
-                .map(|r| rack_w[r] * shares.worst(crate::ids::RackIx::of(r), element))
-                .sum(),
-        }
+        let row = self.network.now.rows.iter().find(|r| r.members.contains(&element));
+        row.map_or(0.0, |row| row.load_w(&rack_w))
     }
 
     /// Agents that have not been heard for two leases count as gone until they speak again.

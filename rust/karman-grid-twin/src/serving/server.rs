@@ -35,7 +35,9 @@ pub(super) struct Server {
     line_s: f64,
     /// Sum of the readings of the clock at which the requests of the batch end.
     ends_sum: f64,
-    /// These readings, as the bits of an f64 ≥ 0, which order as the numbers do.
+    /// The first of these readings; infinite without requests.
+    end_first: f64,
+    /// All of them, as the bits of an f64 ≥ 0, which order as the numbers do.
     ends: BinaryHeap<Reverse<u64>>,
     line: [Request; LINE_MAX],
 }
@@ -55,6 +57,7 @@ impl Server {
             line_head: 0,
             line_s: 0.0,
             ends_sum: 0.0,
+            end_first: f64::INFINITY,
             ends: BinaryHeap::with_capacity(params.decode_requests_max as usize),
             line: [Request::default(); LINE_MAX],
         }
@@ -92,6 +95,12 @@ impl Server {
     ) -> f64 {
         if budget_s <= 0.0 {
             return self.ratio_now(params);
+        }
+        // Most steps stay inside one phase.
+        if self.prefill_left_s > budget_s {
+            self.prefill_left_s -= budget_s;
+            totals.tokens_done[0] += budget_s * self.prefill_tokens_per_s;
+            return self.prefill_ratio;
         }
         let mut left_s = budget_s;
         let mut energy = 0.0;
@@ -167,7 +176,13 @@ impl Server {
         if self.line_len == 0 {
             self.line_s = 0.0;
         }
+        self.find_first();
         self.set_pace(params);
+    }
+
+    fn find_first(&mut self) {
+        let bits = self.ends.peek().map(|end| end.0);
+        self.end_first = bits.map_or(f64::INFINITY, f64::from_bits);
     }
 
     fn set_pace(&mut self, params: &ServingParams) {
@@ -181,26 +196,22 @@ impl Server {
         let tokens = time_s * self.decode_tokens_per_s;
         self.decoded_tokens += tokens;
         totals.tokens_done[1] += tokens * self.ends.len() as f64;
-        let mut ended = false;
-        while let Some(&Reverse(bits)) = self.ends.peek() {
-            let end = f64::from_bits(bits);
-            if end > self.decoded_tokens {
-                break;
-            }
+        if self.end_first > self.decoded_tokens {
+            return energy;
+        }
+        while self.end_first <= self.decoded_tokens {
             self.ends.pop();
-            self.ends_sum -= end;
+            self.ends_sum -= self.end_first;
             // What the request did not need was not done.
-            totals.tokens_done[1] -= self.decoded_tokens - end;
+            totals.tokens_done[1] -= self.decoded_tokens - self.end_first;
             totals.requests_done += 1;
-            ended = true;
+            self.find_first();
         }
-        if ended {
-            if self.ends.is_empty() {
-                self.decoded_tokens = 0.0;
-                self.ends_sum = 0.0;
-            }
-            self.set_pace(params);
+        if self.ends.is_empty() {
+            self.decoded_tokens = 0.0;
+            self.ends_sum = 0.0;
         }
+        self.set_pace(params);
         energy
     }
 }
