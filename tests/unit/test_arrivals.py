@@ -179,7 +179,8 @@ def test_an_hour_of_rows_reads_fast(tmp_path):
 
 
 def test_measured_file_if_present():
-    data = Path(os.environ.get("KARMAN_GRID_DATA", "../shared/data"))
+    default = Path(__file__).resolve().parents[3] / "shared" / "data"
+    data = Path(os.environ.get("KARMAN_GRID_DATA", default))
     path = data / "workload" / "azure_llm_2023_conv.csv"
     if not path.is_file():
         pytest.skip(f"no measured arrivals at {path}")

@@ -83,9 +83,12 @@ impl Windows {
         (self.remaining.ceil() as u32).max(1)
     }
 
-    /// Sets the length of coming segments.
-    pub fn set_frequency(&mut self, frequency_hz: f64) {
+    /// Sets the length of segments, from the one just begun on: call it right after `close`.
+    pub fn set_frequency(&mut self, kernel: &mut Kernel, frequency_hz: f64) {
+        let elapsed = self.length - self.remaining;
         self.length = self.rate_hz / frequency_hz / self.per_cycle as f64;
+        self.remaining = self.length - elapsed;
+        self.align(kernel);
     }
 
     /// Whether half a cycle has just been completed.
@@ -137,17 +140,12 @@ impl Windows {
         self.align(kernel);
     }
 
-    /// Sets the phasor of the next frame from the phase of the edge just passed.
-    fn align(&self, kernel: &mut Kernel) {
+    /// Sets the phasor of the next frame from the phase of the edge last passed.
+    pub fn align(&self, kernel: &mut Kernel) {
         let since_edge = self.length - self.remaining + 1.0;
         let turns = (self.index as f64 + since_edge / self.length) / self.per_cycle as f64;
         let (sin, cos) = libm::sincos(core::f64::consts::TAU * turns);
         kernel.phasor = [cos as f32, sin as f32];
-    }
-
-    /// Starts again, with the phasor aligned.
-    pub fn begin(&mut self, kernel: &mut Kernel) {
-        self.align(kernel);
     }
 
     fn push_half(&mut self) {
