@@ -13,6 +13,7 @@ from karman_grid.config.load import (
     load_site,
     load_site_of,
     open_site,
+    parse_scenario,
     parse_site,
     resolve_scenario,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "load_site",
     "load_site_of",
     "open_site",
+    "parse_scenario",
     "parse_site",
     "render_template",
     "resolve_scenario",

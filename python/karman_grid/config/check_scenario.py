@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from karman_grid.config.problems import Report, did_you_mean
+from karman_grid.config.problems import Report
 from karman_grid.config.scenario import EVENT_RULES, Demand, Event, ScenarioFile, Timing
 from karman_grid.config.site import Site
 
@@ -118,4 +118,4 @@ def _aimed(
         if not any(one.startswith(target[:-1]) for one in known):
             report.add(path, f'"{target}", which matches nothing', f"the id of {thing}")
     elif target not in known:
-        report.add(path, f'"{target}"', f"the id of {thing}{did_you_mean(target, known)}")
+        report.add(path, f'"{target}"', f"the id of {thing}{report.did_you_mean(target, known)}")

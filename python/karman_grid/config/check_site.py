@@ -13,7 +13,6 @@ from typing import Any
 from karman_grid.config.check_flow import check_floors
 from karman_grid.config.problems import (
     Report,
-    did_you_mean,
     printable,
     suggest_key,
 )
@@ -65,7 +64,7 @@ def _known(
     ids = known if isinstance(known, set | dict) else set(known)
     if word in ids:
         return True
-    meant = did_you_mean(word, sorted(ids))
+    meant = report.did_you_mean(word, ids)
     report.add(path, f'"{word}"', f"the id of {kind}{meant}")
     return False
 

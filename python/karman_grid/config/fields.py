@@ -24,9 +24,13 @@ __all__ = [
     "Ratio",
     "SchemaVersion",
     "Table",
+    "Target",
 ]
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9.-]{0,62}$"
+ID_WORDS = "an id: lower-case letters, digits, '.' and '-', at most 63 of them"
+TARGET_PATTERN = r"^([a-z0-9][a-z0-9.-]{0,62}|([a-z0-9][a-z0-9.-]{0,61})?\*)$"
+TARGET_WORDS = 'an id, or its start and a star: "feed-*" is one feed, drawn by the seed'
 VALUE_MAX = 1e12
 """No quantity of a site comes near it (1 TW); beyond it sums lose whole watts."""
 
@@ -41,13 +45,8 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Id = Annotated[
-    str,
-    Field(
-        pattern=ID_PATTERN,
-        description="an id: lower-case letters, digits, '.' and '-', at most 63 of them",
-    ),
-]
+Id = Annotated[str, Field(pattern=ID_PATTERN, description=ID_WORDS)]
+Target = Annotated[str, Field(pattern=TARGET_PATTERN, description=TARGET_WORDS)]
 Ids = Annotated[
     tuple[Id, ...],
     Field(strict=False, description="a list of ids"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from karman_grid.config.problems import printable
+from karman_grid.config.problems import one_line, printable
 from karman_grid.errors import ConfigError
 
 __all__ = ["FILE_BYTES_MAX", "Document", "parse_document", "read_document"]
@@ -47,8 +47,7 @@ def read_document(path: str | os.PathLike[str]) -> Document:
 
 def printable_path(path: str | os.PathLike[str]) -> str:
     """``path`` as it is shown in messages: on one line, whatever it holds."""
-    text = os.fspath(path)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return one_line(os.fspath(path))
 
 
 def parse_document(name: str, text: str) -> Document:

@@ -31,6 +31,7 @@ __all__ = [
     "load_site",
     "load_site_of",
     "open_site",
+    "parse_scenario",
     "parse_site",
     "resolve_scenario",
 ]
@@ -148,6 +149,11 @@ def load_scenario(reference: str | os.PathLike[str]) -> Scenario:
             f"TOML file or one of {', '.join(builtin)}{did_you_mean(word, builtin)}"
         )
     return _scenario(read_document(path), path.stem, path.parent)
+
+
+def parse_scenario(text: str, name: str = "<scenario>") -> Scenario:
+    """As `load_scenario`, for a text; ``name`` stands for the file in messages."""
+    return _scenario(parse_document(name, text), Path(name).stem, None)
 
 
 def _scenario(document: Document, name: str, folder: Path | None) -> Scenario:

@@ -75,7 +75,7 @@ class Locator:
         while at < len(self._text):
             if self._text.startswith("[[", at):
                 keys, end = self._key(at + 2)
-                above = self._under((), keys[:-1])
+                above = self._under((), keys[:-1], at)
                 index = self._counts.get((*above, keys[-1]), 0)
                 self._counts[(*above, keys[-1])] = index + 1
                 self._note((*above, keys[-1]), at)
@@ -84,17 +84,18 @@ class Locator:
                 at = end + 2
             elif self._text[at] == "[":
                 keys, end = self._key(at + 1)
-                table = self._under((), keys)
+                table = self._under((), keys, at)
                 self._note(table, at)
                 at = end + 1
             else:
                 at = self._pair(table, at)
             at = self._skip(_BLANK, at)
 
-    def _under(self, path: Path, keys: Sequence[str]) -> Path:
+    def _under(self, path: Path, keys: Sequence[str], at: int) -> Path:
         """``keys`` below ``path``, where an array of tables means its last entry."""
         for key in keys:
             path = (*path, key)
+            self._note(path, at)
             if path in self._counts:
                 path = (*path, self._counts[path] - 1)
         return path

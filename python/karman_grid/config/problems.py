@@ -21,6 +21,8 @@ from karman_grid.units import base_key, parse_quantity, split_unit, unit_of
 __all__ = ["Problem", "Report", "did_you_mean", "found_text", "number_hint", "suggest_key"]
 
 SCREEN_LINES = 20
+PROBLEMS_MAX = 500
+"""Problems that are worked out and kept; beyond them only the number counts."""
 LINE_CHARS = 220
 VALUE_CHARS = 60
 
@@ -43,6 +45,7 @@ class Report:
         self._raw = raw
         self._locator = Locator(text)
         self._problems: list[Problem] = []
+        self._untold = 0
 
     def line(self, path: Path) -> int | None:
         """Line of ``path`` in the file, or of what encloses it."""
@@ -50,7 +53,19 @@ class Report:
 
     def add(self, path: Path, found: str, expected: str) -> None:
         """Notes a problem at ``path``."""
-        self._problems.append(Problem(path, found, expected, self.line(path)))
+        if self.is_full:
+            self._untold += 1
+        else:
+            self._problems.append(Problem(path, found, expected, self.line(path)))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further problems are only counted: no suggestion for them is worth its time."""
+        return len(self._problems) >= PROBLEMS_MAX
+
+    def did_you_mean(self, word: str, known: Iterable[str]) -> str:
+        """As `did_you_mean`, while the suggestion can still be shown."""
+        return "" if len(self._problems) > 2 * SCREEN_LINES else did_you_mean(word, known)
 
     def raise_if_any(self) -> None:
         """Raises `ConfigError` with every problem, in the order of the file, if there is one."""
@@ -59,14 +74,16 @@ class Report:
         ordered = sorted(self._problems, key=lambda problem: problem.line or 0)
         lines = list(dict.fromkeys(self._told(problem) for problem in ordered))
         shown = lines[:SCREEN_LINES]
-        if len(lines) > len(shown):
-            shown.append(f"{self._file}: and {len(lines) - len(shown)} more")
+        more = len(lines) - len(shown) + self._untold
+        if more:
+            shown.append(f"{self._file}: and {more} more")
         raise ConfigError("\n".join(shown), tuple(lines))
 
     def _told(self, problem: Problem) -> str:
         where = self._file if problem.line is None else f"{self._file}:{problem.line}"
         said = f"found {problem.found}, expected {problem.expected}"
-        return _cut(f"{where}: {self._named(problem.path)}: {said}", LINE_CHARS + len(where))
+        told = one_line(f"{where}: {self._named(problem.path)}: {said}")
+        return _cut(told, LINE_CHARS + len(where))
 
     def _named(self, path: Path) -> str:
         """``element.feed-a.rating_w``: rows by their id where they have one, else by number."""
@@ -95,10 +112,14 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def one_line(text: str) -> str:
+    """``text`` on one line of a terminal: line ends and control characters escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def printable(text: str) -> str:
-    """``text`` on one line of a terminal: control characters escaped, long ones cut."""
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return _cut(safe, VALUE_CHARS)
+    """As `one_line`, and cut where it is long."""
+    return _cut(one_line(text), VALUE_CHARS)
 
 
 def found_text(value: Any) -> str:

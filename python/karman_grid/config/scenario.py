@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from karman_grid.config.fields import Duration, Many, Name, Ratio, SchemaVersion, Table
+from karman_grid.config.fields import Duration, Many, Name, Ratio, SchemaVersion, Table, Target
 
 __all__ = [
     "DEMAND_KINDS",
@@ -215,15 +215,6 @@ class At(Table):
 
 def _instant(value: object) -> object:
     return value if isinstance(value, dict | At) else {"min": value, "max": value}
-
-
-Target = Annotated[
-    str,
-    Field(
-        pattern=r"^([a-z0-9][a-z0-9.-]{0,62}|([a-z0-9][a-z0-9.-]{0,61})?\*)$",
-        description='an id, or its start and a star: "feed-*" is one feed, drawn by the seed',
-    ),
-]
 
 
 class Event(Table):

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from karman_grid.config.fields import ID_WORDS, TARGET_PATTERN, TARGET_WORDS
 from karman_grid.config.locate import Path
 from karman_grid.config.problems import Report, did_you_mean, found_text, number_hint, suggest_key
 from karman_grid.units import unit_of
@@ -49,6 +50,9 @@ def _tell(
     ctx: dict[str, Any],
     report: Report,
 ) -> None:
+    if report.is_full:
+        report.add(loc, "", "")
+        return
     path, value = _in_file(raw, loc, missing=kind == "missing")
     key = next((step for step in reversed(path) if isinstance(step, str)), "")
     if kind == "extra_forbidden":
@@ -153,8 +157,8 @@ def _expected(
         return f"one of {choices}{meant}"
     if kind in ("too_short", "string_too_short", "too_long", "string_too_long"):
         return _length(kind, ctx)
-    if kind == "karman":
-        return str(ctx["expected"])
+    if kind == "string_pattern_mismatch":
+        return TARGET_WORDS if ctx["pattern"] == TARGET_PATTERN else ID_WORDS
     return _by_type(model, path, kind)
 
 
@@ -183,6 +187,4 @@ def _by_type(model: type[BaseModel], path: Path, kind: str) -> str:
         if table is not None and len(path) == 1:
             return f"tables headed [[{path[0]}]]"
         return "a list" if field is None or not field.description else field.description
-    if kind == "string_pattern_mismatch":
-        return "an id: lower-case letters, digits, '.' and '-', at most 63 of them"
     return plain.get(kind, f"a value of another kind ({kind.replace('_', ' ')})")

@@ -238,11 +238,11 @@ def _racks(pairs: list[Pair], racks: int) -> str:
 
 def _rack(rack_id: str, pair: Pair) -> str:
     psu = number(PSU_RATING_W * SERVERS_PER_RACK * max(1.0, pair.factor))
-    cords = ", ".join(
-        f'{{ element = "pdu-{letter}", share = 0.5, psu_rating_w = {psu} }}'
+    cords = "".join(
+        f'  {{ element = "pdu-{letter}", share = 0.5, psu_rating_w = {psu} }},\n'
         for letter in pair.feeds
     )
-    return _table("rack", ("id", _text(rack_id)), ("cords", f"[{cords}]"))
+    return _table("rack", ("id", _text(rack_id)), ("cords", f"[\n{cords}]"))
 
 
 def _server(rack_id: str, server_id: str, tier: int, factor: float) -> str:

@@ -15,7 +15,7 @@ pub mod windows;
 use crate::sample::{CHANNELS, SampleBlock, Validity};
 use crate::time::MonoNs;
 use dip::{Dip, Signs};
-use kernel::{Frame, Kernel, SUSPECT};
+use kernel::Kernel;
 use values::{MeterValues, PhaseValues};
 use windows::Windows;
 
@@ -151,7 +151,7 @@ pub struct MeterPass {
     healthy: [f64; 2],
     dip: Dip,
     over_halves: u32,
-    under_frames: f64,
+    under_ms: f64,
     overloaded: bool,
     values: Option<MeterValues>,
     counts: PassCounts,
@@ -167,7 +167,7 @@ impl MeterPass {
             healthy: [1.0, 0.0],
             dip: Dip::default(),
             over_halves: 0,
-            under_frames: 0.0,
+            under_ms: 0.0,
             overloaded: false,
             values: None,
             counts: PassCounts::default(),
@@ -197,7 +197,7 @@ impl MeterPass {
     /// Passes over a block and appends what it shows to `marks`.
     pub fn push(&mut self, block: &SampleBlock<'_>, marks: &mut Vec<Mark>) {
         let (frames, rest) = block.samples.as_chunks::<CHANNELS>();
-        let Some(mut track) = self.admit(block, rest.is_empty()) else {
+        let Some(mut track) = self.admit(block, rest.is_empty(), marks) else {
             self.counts.blocks_refused += 1;
             return;
         };
@@ -232,7 +232,12 @@ impl MeterPass {
     }
 
     /// The track for this block, new where there is none or the meter's rate has changed.
-    fn admit(&mut self, block: &SampleBlock<'_>, whole: bool) -> Option<Box<Track>> {
+    fn admit(
+        &mut self,
+        block: &SampleBlock<'_>,
+        whole: bool,
+        marks: &mut Vec<Mark>,
+    ) -> Option<Box<Track>> {
         let rate_hz = 1e12 / block.period_ps.max(1) as f64;
         let scales = [block.scale_v, block.scale_a];
         let sound = scales.iter().all(|s| s.is_finite() && *s > 0.0);
@@ -244,18 +249,19 @@ impl MeterPass {
             Some(track) if same(&track) => Some(track),
             before => {
                 self.counts.restarts += u64::from(before.is_some());
-                Some(self.start(block))
+                Some(self.start(block, marks))
             }
         }
     }
 
     /// Starts learning anew with this block.
-    fn start(&mut self, block: &SampleBlock<'_>) -> Box<Track> {
+    fn start(&mut self, block: &SampleBlock<'_>, marks: &mut Vec<Mark>) -> Box<Track> {
         let rate_hz = 1e12 / block.period_ps as f64;
         let hz = self.config.nominal_hz;
         self.armed = false;
         self.over_halves = 0;
         self.dip.close();
+        self.dip.forget(block.first_mono_ns, marks);
         let mut kernel = Kernel::new(rate_hz, hz, FREQUENCY_HZ[0]);
         let root_2 = core::f64::consts::SQRT_2;
         kernel.scale = [
@@ -295,8 +301,7 @@ impl MeterPass {
         if again || first > expected.saturating_add(gap_max) {
             self.counts.restarts += 1;
             self.counts.frames_missing += first.saturating_sub(expected);
-            *track = self.start(block);
-            self.dip.forget(block.first_mono_ns, marks);
+            *track = self.start(block, marks);
         } else if first > expected {
             let missing = first - expected;
             self.counts.frames_missing += missing;
@@ -347,7 +352,7 @@ impl MeterPass {
     }
 
     fn overload(&mut self, now: MonoNs, back_ns: u64, ratio: f32, marks: &mut Vec<Mark>) {
-        self.under_frames = 0.0;
+        self.under_ms = 0.0;
         if self.overloaded {
             return;
         }
@@ -398,7 +403,8 @@ impl MeterPass {
             (0..3).all(|p| (half.voltage_v[p] - b.voltage_v[p]).abs() <= 0.05 * unit)
         });
         if lowest < CONFIRM_RATIO && !self.dip.is_open() {
-            self.open_dip(track, now, u64::from(track.windows.per_cycle as u32), marks);
+            let half = 0.5 * track.rate_hz / track.frequency_hz;
+            self.open_dip(track, now, half as u64, marks);
         }
         if lowest < CONFIRM_RATIO {
             self.dip.confirm();
@@ -432,8 +438,8 @@ impl MeterPass {
                 self.overload(now, (back_ms * 1e6) as u64, highest as f32, marks);
             }
         }
-        self.under_frames = if highest < 1.0 { self.under_frames + segment_ms } else { 0.0 };
-        if self.overloaded && self.under_frames >= OVERLOAD_END_MS {
+        self.under_ms = if highest < 1.0 { self.under_ms + segment_ms } else { 0.0 };
+        if self.overloaded && self.under_ms >= OVERLOAD_END_MS {
             self.overloaded = false;
             let what = Shown::OverloadEnded { ratio: highest as f32 };
             marks.push(Mark { at: now, what });
@@ -552,4 +558,3 @@ fn residual(kernel: &Kernel, healthy: [f64; 2]) -> f32 {
     kernel.voltage() / healthy[0] as f32
 }
 
-const _: () = assert!(SUSPECT == 1.0, "scores are in units of tier 1");

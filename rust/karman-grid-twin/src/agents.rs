@@ -228,6 +228,17 @@ impl Agents {
         }
     }
 
+    /// Cap that the agent of `host` holds for `device`.
+    pub(crate) fn held_cap(&self, host: HostIx, device: DeviceIx) -> Option<Power> {
+        let table = &self.agents[host.at()].as_ref()?.table;
+        table.held().iter().find(|held| held.device == device).map(|held| held.cap)
+    }
+
+    /// Whether messages of `host` are lost now.
+    pub(crate) fn is_silent(&self, host: HostIx, now_ns: u64) -> bool {
+        self.agents[host.at()].as_ref().is_none_or(|agent| now_ns < agent.silent_until_ns)
+    }
+
     /// Messages to and from `host` are lost until `until_ns`.
     pub(crate) fn silence(&mut self, host: HostIx, until_ns: u64) {
         if let Some(agent) = &mut self.agents[host.at()] {

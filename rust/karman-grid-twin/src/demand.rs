@@ -46,12 +46,22 @@ impl Demand {
             let mut rng = Rng::stream(seed, Stream::Demand, at as u64);
             let deviation = rng.normal();
             let edge_ns = rng.uniform_in(0.0, EDGE_JITTER_NS) as u64;
-            HostDemand { devices: host.devices.clone(), rng, deviation, edge_ns, ratio: 0.0 }
+            HostDemand {
+                devices: host.devices.clone(),
+                rng,
+                deviation,
+                edge_ns,
+                ratio: 0.0,
+            }
         });
         let mut demand = Demand {
             kind,
             hosts: hosts.collect(),
-            cap_max_w: topology.devices.iter().map(|d| d.cap_max.w() as f32).collect(),
+            cap_max_w: topology
+                .devices
+                .iter()
+                .map(|d| d.cap_max.w() as f32)
+                .collect(),
             rating_w: topology.feed_rating_w(),
             fixed_w: topology.racks.iter().map(|r| r.fixed_w).sum(),
             idle_w: idle_w as f32,
@@ -89,7 +99,13 @@ impl Demand {
     pub fn set_host_ratios(&mut self, ratios: &[f32]) {
         self.kind = DemandKind::External;
         for (host, ratio) in self.hosts.iter_mut().zip(ratios) {
-            set_host(host, *ratio, &self.cap_max_w, self.idle_w, &mut self.demand_w);
+            set_host(
+                host,
+                *ratio,
+                &self.cap_max_w,
+                self.idle_w,
+                &mut self.demand_w,
+            );
         }
     }
 
@@ -111,7 +127,11 @@ impl Demand {
                 host.deviation = keep * host.deviation + kick * host.rng.normal();
             }
         }
-        if !matches!(self.kind, DemandKind::Constant { .. } | DemandKind::External) || at_ns == 0 {
+        if !matches!(
+            self.kind,
+            DemandKind::Constant { .. } | DemandKind::External
+        ) || at_ns == 0
+        {
             self.spread(at_ns);
         }
     }
@@ -128,10 +148,15 @@ impl Demand {
         let mean = ((level * self.rating_w - self.fixed_w) / total.max(1.0)).max(0.0);
         for host in &mut self.hosts {
             let factor = match kind {
-                DemandKind::Inference { fluctuation_ratio, .. } => {
-                    1.0 + fluctuation_ratio * host.deviation
-                }
-                DemandKind::Training { swing_ratio, frequency_hz, duty_ratio, .. } => {
+                DemandKind::Inference {
+                    fluctuation_ratio, ..
+                } => 1.0 + fluctuation_ratio * host.deviation,
+                DemandKind::Training {
+                    swing_ratio,
+                    frequency_hz,
+                    duty_ratio,
+                    ..
+                } => {
                     let since_s = at_ns.saturating_sub(host.edge_ns) as f64 / NS_PER_S as f64;
                     let phase = since_s * frequency_hz;
                     if phase - phase.floor() < *duty_ratio {
@@ -143,7 +168,13 @@ impl Demand {
                 DemandKind::Constant { .. } | DemandKind::External => 1.0,
             };
             let ratio = (mean * factor) as f32;
-            set_host(host, ratio, &self.cap_max_w, self.idle_w, &mut self.demand_w);
+            set_host(
+                host,
+                ratio,
+                &self.cap_max_w,
+                self.idle_w,
+                &mut self.demand_w,
+            );
         }
     }
 }
@@ -159,7 +190,10 @@ fn set_host(
         return;
     }
     host.ratio = ratio;
-    let (caps, demands) = (&cap_max_w[host.devices.clone()], &mut demand_w[host.devices.clone()]);
+    let (caps, demands) = (
+        &cap_max_w[host.devices.clone()],
+        &mut demand_w[host.devices.clone()],
+    );
     for (demand, cap) in demands.iter_mut().zip(caps) {
         *demand = (ratio * cap).min(*cap).max(idle_w);
     }

@@ -73,6 +73,7 @@ pub enum Change {
 #[derive(Clone, Debug, Default)]
 pub struct FaultBook {
     faults: Vec<Fault>,
+    active: Vec<FaultId>,
     queue: BTreeMap<(u64, u64), Change>,
     order: u64,
 }
@@ -98,8 +99,21 @@ impl FaultBook {
 
     /// Takes the next change that is due at or before `now_ns`.
     pub fn pop(&mut self, now_ns: u64) -> Option<Change> {
-        let entry = self.queue.first_entry()?;
-        (entry.key().0 <= now_ns).then(|| entry.remove())
+        let change = self
+            .queue
+            .first_entry()
+            .filter(|e| e.key().0 <= now_ns)?
+            .remove();
+        match change {
+            Change::Begin(id) => self.active.push(id),
+            Change::End(id) => self.active.retain(|active| *active != id),
+        }
+        Some(change)
+    }
+
+    /// Faults in force.
+    pub fn active(&self) -> impl Iterator<Item = &Fault> {
+        self.active.iter().filter_map(|id| self.fault(*id))
     }
 
     /// What was injected under `id`.
@@ -131,19 +145,37 @@ pub struct Level {
 
 impl Level {
     /// Always 1.
-    pub const NOMINAL: Level =
-        Level { start_ns: 0, from: 1.0, to: 1.0, shape: Shape::Ramp { length_ns: 0.0 } };
+    pub const NOMINAL: Level = Level {
+        start_ns: 0,
+        from: 1.0,
+        to: 1.0,
+        shape: Shape::Ramp { length_ns: 0.0 },
+    };
 
     /// From its value at `at_ns` towards `to`, exponentially with this time constant (0: at once).
     pub fn decays(self, to: f64, at_ns: u64, tau_ns: u64) -> Level {
-        let shape = Shape::Decay { tau_ns: tau_ns as f64 };
-        Level { start_ns: at_ns, from: self.at(at_ns), to, shape }
+        let shape = Shape::Decay {
+            tau_ns: tau_ns as f64,
+        };
+        Level {
+            start_ns: at_ns,
+            from: self.at(at_ns),
+            to,
+            shape,
+        }
     }
 
     /// From its value at `at_ns` to `to` on a straight line of this length.
     pub fn ramps(self, to: f64, at_ns: u64, length_ns: u64) -> Level {
-        let shape = Shape::Ramp { length_ns: length_ns as f64 };
-        Level { start_ns: at_ns, from: self.at(at_ns), to, shape }
+        let shape = Shape::Ramp {
+            length_ns: length_ns as f64,
+        };
+        Level {
+            start_ns: at_ns,
+            from: self.at(at_ns),
+            to,
+            shape,
+        }
     }
 
     /// Value at `at_ns`; before the last change it is what it was at that change.
@@ -183,10 +215,16 @@ mod tests {
         assert_eq!(dead.at(999), 1.0);
         assert_eq!(dead.at(1_000), 1.0);
         assert!((dead.at(1_500) - libm::exp(-1.0)).abs() < 1e-12);
-        assert_eq!((dead.settled(1_000), dead.settled(11_000)), (None, Some(0.0)));
+        assert_eq!(
+            (dead.settled(1_000), dead.settled(11_000)),
+            (None, Some(0.0))
+        );
         assert_eq!(Level::NOMINAL.decays(0.0, 1_000, 0).at(1_000), 0.0);
         let back = dead.ramps(1.0, 20_000, 1_000);
-        assert_eq!((back.at(20_000), back.at(20_500), back.at(30_000)), (0.0, 0.5, 1.0));
+        assert_eq!(
+            (back.at(20_000), back.at(20_500), back.at(30_000)),
+            (0.0, 0.5, 1.0)
+        );
     }
 
     #[test]

@@ -66,12 +66,20 @@ impl Gpus {
             rng: Rng::stream(seed, Stream::DeadTime, 0),
             damping_ratio,
             natural_rad_s,
-            laws: Laws { step_ns: 0, from_error: [1.0, 0.0], from_rate: [0.0, 1.0], rise: 1.0 },
+            laws: Laws {
+                step_ns: 0,
+                from_error: [1.0, 0.0],
+                from_rate: [0.0, 1.0],
+                rise: 1.0,
+            },
             cap_min: topology.devices.iter().map(|d| d.cap_min).collect(),
             register: cap_max.clone(),
             cap_max,
             ignores: vec![false; count],
-            ceiling_w: cap_w.iter().map(|w| w * (1.0 + params.excess_ratio as f32)).collect(),
+            ceiling_w: cap_w
+                .iter()
+                .map(|w| w * (1.0 + params.excess_ratio as f32))
+                .collect(),
             cap_w,
             rate_w_s: vec![0.0; count],
             floor_w: vec![idle_w; count],
@@ -91,11 +99,6 @@ impl Gpus {
         &self.power_w
     }
 
-    /// What the register of `device` holds.
-    pub fn cap(&self, device: DeviceIx) -> Power {
-        self.register[device.at()]
-    }
-
     /// Registers of all devices.
     pub fn caps(&self) -> &[Power] {
         &self.register
@@ -107,18 +110,21 @@ impl Gpus {
     }
 
     /// The driver has taken a write at `at_ns`: the register holds it from now on (clamped to what
-    /// the hardware takes, and returned), the clocks follow after a dead time.
-    pub fn set_cap(&mut self, device: DeviceIx, cap: Power, at_ns: u64) -> Power {
+    /// the hardware takes, and returned), the clocks follow after a dead time where `obeyed`.
+    pub fn set_cap(&mut self, device: DeviceIx, cap: Power, at_ns: u64, obeyed: bool) -> Power {
         let at = device.at();
         let taken = cap.clamp(self.cap_min[at], self.cap_max[at]);
         self.register[at] = taken;
         let (low, high) = (self.params.dead_time_min_ms, self.params.dead_time_max_ms);
         let dead_ns = (self.rng.uniform_in(low, high) * 1e6) as u64;
-        if !self.ignores[at] {
+        if obeyed && !self.ignores[at] {
             // Writes reach the clocks in the order in which they were made.
             let effect_ns = (at_ns + dead_ns).max(self.last_ns[at]);
             self.last_ns[at] = effect_ns;
-            let pending = Pending { device: at, cap_w: taken.w() as f32 };
+            let pending = Pending {
+                device: at,
+                cap_w: taken.w() as f32,
+            };
             self.pending.insert((effect_ns, self.writes), pending);
             self.writes += 1;
         }
@@ -162,7 +168,11 @@ impl Gpus {
             self.ceiling_w[at] = ceiling_w;
             self.rate_w_s[at] = rate_w_s;
         }
-        let limits = self.ceiling_w.iter().zip(&self.box_limit_w).zip(&self.floor_w);
+        let limits = self
+            .ceiling_w
+            .iter()
+            .zip(&self.box_limit_w)
+            .zip(&self.floor_w);
         for ((power, demand), ((ceiling, limit), floor)) in
             self.power_w.iter_mut().zip(demand_w).zip(limits)
         {
@@ -196,12 +206,15 @@ impl Gpus {
             self.cap_w[device] = cap_w;
             states.insert(device, (effect_ns, ceiling, rate));
         }
-        let end = states.into_iter().map(|(device, (since_ns, ceiling, rate))| {
-            let laws = self.laws_of(to_ns - since_ns);
-            let cap_w = self.cap_w[device];
-            let (ceiling, rate) = step_one(&laws, excess, demand_w[device], cap_w, ceiling, rate);
-            (device, ceiling, rate)
-        });
+        let end = states
+            .into_iter()
+            .map(|(device, (since_ns, ceiling, rate))| {
+                let laws = self.laws_of(to_ns - since_ns);
+                let cap_w = self.cap_w[device];
+                let (ceiling, rate) =
+                    step_one(&laws, excess, demand_w[device], cap_w, ceiling, rate);
+                (device, ceiling, rate)
+            });
         end.collect()
     }
 
@@ -234,13 +247,20 @@ fn step_one(
     ceiling_w: f32,
     rate_w_s: f32,
 ) -> (f32, f32) {
-    let target = if demand_w < cap_w { cap_w * excess } else { cap_w };
+    let target = if demand_w < cap_w {
+        cap_w * excess
+    } else {
+        cap_w
+    };
     let error = ceiling_w - target;
     let falls = (error > 0.0) | (rate_w_s < 0.0);
     let fallen = laws.from_error[0] * error + laws.from_rate[0] * rate_w_s;
     let rate = laws.from_error[1] * error + laws.from_rate[1] * rate_w_s;
     let risen = laws.rise * error;
-    (target + if falls { fallen } else { risen }, if falls { rate } else { 0.0 })
+    (
+        target + if falls { fallen } else { risen },
+        if falls { rate } else { 0.0 },
+    )
 }
 
 fn step_all(

@@ -9,8 +9,8 @@ use crate::rng::{self, GOLDEN, Stream};
 use karman_grid_core::ids::{DeviceIx, MeterIx};
 use karman_grid_core::topology::Topology;
 
-/// Bins of a device's mean: a second of 100 ms each. Drivers report the mean of a second from
-/// Ampere on (secondary source, unverified).
+/// Bins of a device's mean, the last one still filling: 0.9 to 1 s at 100 ms each. Drivers report
+/// the mean of a second from Ampere on (secondary source, unverified).
 const BINS: usize = 10;
 const BIN_NS: u64 = 100_000_000;
 
@@ -26,7 +26,11 @@ pub struct MeterFault {
 }
 
 impl MeterFault {
-    const NONE: MeterFault = MeterFault { scale: 1.0, offset_w: 0.0, frozen_ns: None };
+    const NONE: MeterFault = MeterFault {
+        scale: 1.0,
+        offset_w: 0.0,
+        frozen_ns: None,
+    };
 }
 
 #[derive(Clone, Debug)]
@@ -46,7 +50,7 @@ pub struct Meters {
     meters: Vec<SlowMeter>,
     keep: f64,
     keep_step_ns: u64,
-    bins: Vec<[f32; BINS]>,
+    bins_j: Vec<Vec<f32>>,
     bin_s: [f32; BINS],
     bin: usize,
     bin_end_ns: u64,
@@ -68,7 +72,7 @@ impl Meters {
             meters: meters.collect(),
             keep: 0.0,
             keep_step_ns: 0,
-            bins: vec![[0.0; BINS]; topology.devices.len()],
+            bins_j: vec![vec![0.0; topology.devices.len()]; BINS],
             bin_s: [0.0; BINS],
             bin: 0,
             bin_end_ns: BIN_NS,
@@ -97,13 +101,12 @@ impl Meters {
             self.bin = (self.bin + 1) % BINS;
             self.bin_end_ns = now_ns.div_ceil(BIN_NS) * BIN_NS;
             self.bin_s[self.bin] = 0.0;
-            let bin = self.bin;
-            self.bins.iter_mut().for_each(|bins| bins[bin] = 0.0);
+            self.bins_j[self.bin].fill(0.0);
         }
-        let (bin, step_s) = (self.bin, step_ns as f32 / 1e9);
-        self.bin_s[bin] += step_s;
-        for (bins, power) in self.bins.iter_mut().zip(power_w) {
-            bins[bin] += power * step_s;
+        let step_s = step_ns as f32 / 1e9;
+        self.bin_s[self.bin] += step_s;
+        for (joules, power) in self.bins_j[self.bin].iter_mut().zip(power_w) {
+            *joules += power * step_s;
         }
     }
 
@@ -123,8 +126,12 @@ impl Meters {
     /// What the driver of `device` reports: its mean power over the last second, W.
     pub fn device_w(&self, device: DeviceIx) -> f64 {
         let seconds: f32 = self.bin_s.iter().sum();
-        let joules: f32 = self.bins[device.at()].iter().sum();
-        if seconds > 0.0 { f64::from(joules / seconds) } else { 0.0 }
+        let joules: f32 = self.bins_j.iter().map(|bin| bin[device.at()]).sum();
+        if seconds > 0.0 {
+            f64::from(joules / seconds)
+        } else {
+            0.0
+        }
     }
 
     /// What is wrong with `meter`.
@@ -138,13 +145,9 @@ impl Meters {
         self.meters[meter.at()].fault.frozen_ns = frozen.then_some(now_ns);
     }
 
-    /// Multiplies the scale of `meter`.
-    pub fn scale(&mut self, meter: MeterIx, factor: f64) {
-        self.meters[meter.at()].fault.scale *= factor;
-    }
-
-    /// Adds to the offset of `meter`, W.
-    pub fn offset(&mut self, meter: MeterIx, offset_w: f64) {
-        self.meters[meter.at()].fault.offset_w += offset_w;
+    /// Sets factor and offset of `meter`.
+    pub fn set_fault(&mut self, meter: MeterIx, scale: f64, offset_w: f64) {
+        let fault = &mut self.meters[meter.at()].fault;
+        (fault.scale, fault.offset_w) = (scale, offset_w);
     }
 }

@@ -59,7 +59,10 @@ pub enum DemandKind {
 
 impl Default for DemandKind {
     fn default() -> DemandKind {
-        DemandKind::Inference { level_ratio: 0.95, fluctuation_ratio: 0.05 }
+        DemandKind::Inference {
+            level_ratio: 0.95,
+            fluctuation_ratio: 0.05,
+        }
     }
 }
 
@@ -265,7 +268,10 @@ pub struct MeterParams {
 
 impl Default for MeterParams {
     fn default() -> MeterParams {
-        MeterParams { lag_cycles: 1.0, noise_ratio: 0.002 }
+        MeterParams {
+            lag_cycles: 1.0,
+            noise_ratio: 0.002,
+        }
     }
 }
 
@@ -346,8 +352,9 @@ mod tests {
     fn writes_have_the_declared_percentiles() {
         let mut rng = Rng::stream(5, Stream::Write, 0);
         let model = WriteModel::default();
-        let mut ms: Vec<f64> =
-            (0..100_000).map(|_| model.draw_latency_ns(&mut rng) as f64 / 1e6).collect();
+        let mut ms: Vec<f64> = (0..100_000)
+            .map(|_| model.draw_latency_ns(&mut rng) as f64 / 1e6)
+            .collect();
         ms.sort_by(f64::total_cmp);
         assert!((ms[50_000] - 3.0).abs() < 0.05, "{}", ms[50_000]);
         assert!((ms[99_000] - 8.0).abs() < 0.3, "{}", ms[99_000]);
@@ -357,7 +364,11 @@ mod tests {
 
     #[test]
     fn fates_follow_their_ratios() {
-        let model = WriteModel { ignored_ratio: 0.05, stuck_ratio: 0.02, ..WriteModel::default() };
+        let model = WriteModel {
+            ignored_ratio: 0.05,
+            stuck_ratio: 0.02,
+            ..WriteModel::default()
+        };
         let mut rng = Rng::stream(6, Stream::Write, 0);
         let (mut ignored, mut stuck) = (0, 0);
         for _ in 0..100_000 {

@@ -8,11 +8,16 @@
 
 use crate::faults::Level;
 use crate::params::ProtectionParams;
+use crate::ups::Ups;
 use karman_grid_core::curve::Accumulator;
-use karman_grid_core::ids::{ElementIx, MeterIx, RackIx};
-use karman_grid_core::site::{CurveMode, ElementKind, MeterPosition};
+use karman_grid_core::ids::{ElementIx, RackIx};
+use karman_grid_core::site::{CurveMode, ElementKind};
 use karman_grid_core::topology::Topology;
 use std::sync::Arc;
+
+mod voltage;
+
+pub use voltage::Probe;
 
 /// How an element runs; what is not a UPS knows only `Line` and `Off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,30 +70,6 @@ pub struct Trip {
     pub mode: Mode,
 }
 
-/// Where a meter sits: at the output of an element's bus, or at an element's input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// The element.
-    pub bus: ElementIx,
-    /// Whether it is the side of the supply.
-    pub input: bool,
-}
-
-/// Battery and timers of a UPS.
-#[derive(Clone, Debug)]
-struct Ups {
-    mode: Mode,
-    battery_j: f64,
-    input_good: bool,
-    good_ns: u64,
-    calm_ns: u64,
-    discharge_ns: u64,
-    discharge_j: f64,
-    recharge_ns: u64,
-    recharge_w: f64,
-    slow_w: f64,
-}
-
 /// Electrical state of all elements.
 #[derive(Clone, Debug)]
 pub struct Network {
@@ -117,18 +98,7 @@ impl Network {
     pub fn new(topology: Arc<Topology>, params: ProtectionParams, droop_ratio: f64) -> Network {
         let count = topology.elements.len();
         let ups = topology.elements.iter().map(|element| {
-            (element.kind == ElementKind::Ups).then(|| Ups {
-                mode: Mode::Line,
-                battery_j: params.battery_full_load_s * element.limit_w,
-                input_good: true,
-                good_ns: 0,
-                calm_ns: 0,
-                discharge_ns: 0,
-                discharge_j: 0.0,
-                recharge_ns: 0,
-                recharge_w: 0.0,
-                slow_w: 0.0,
-            })
+            (element.kind == ElementKind::Ups).then(|| Ups::new(element.limit_w, &params))
         });
         let ups = ups.collect();
         let mut network = Network {
@@ -216,7 +186,11 @@ impl Network {
     pub fn set_source(&mut self, ups: ElementIx, lost: bool, at_ns: u64) {
         let at = ups.at();
         let count = self.source_lost[at];
-        self.source_lost[at] = if lost { count + 1 } else { count.saturating_sub(1) };
+        self.source_lost[at] = if lost {
+            count + 1
+        } else {
+            count.saturating_sub(1)
+        };
         let to = if self.source_lost[at] == 0 { 1.0 } else { 0.0 };
         let tau_ns = (self.params.open_tau_ms * 1e6) as u64;
         self.input_level[at] = if to > 0.0 {
@@ -270,23 +244,15 @@ impl Network {
     }
 
     fn ups_mode(&mut self, at: usize, input_good: bool, whole: bool, now_ns: u64) -> Mode {
-        let ups = self.ups[at].as_mut().expect("only called for a UPS");
-        ups.input_good = input_good;
-        if !whole {
-            return Mode::Off;
+        let judged = self.ups[at].as_mut().map(|ups| ups.judge(input_good));
+        match judged {
+            Some(Ok(mode)) if whole => mode,
+            Some(Err(cause)) if whole => {
+                self.open(at, cause, now_ns);
+                Mode::Off
+            }
+            _ => Mode::Off,
         }
-        if !input_good && ups.mode == Mode::Line {
-            ups.mode = Mode::Battery;
-            (ups.good_ns, ups.discharge_ns, ups.discharge_j) = (0, 0, 0.0);
-            (ups.recharge_ns, ups.recharge_w) = (0, 0.0);
-        }
-        let cause = match ups.mode {
-            Mode::Battery if ups.battery_j <= 0.0 => TripCause::BatteryEmpty,
-            Mode::Bypass if !input_good => TripCause::BypassInputLost,
-            mode => return mode,
-        };
-        self.open(at, cause, now_ns);
-        Mode::Off
     }
 
     /// Opens an element for good.
@@ -295,7 +261,12 @@ impl Network {
         let tau_ns = (self.params.open_tau_ms * 1e6) as u64;
         self.own_level[at] = self.own_level[at].decays(0.0, at_ns, tau_ns);
         let place = TripPlace::Element(ElementIx::of(at));
-        self.trips.push(Trip { at_ns, place, cause, mode: Mode::Off });
+        self.trips.push(Trip {
+            at_ns,
+            place,
+            cause,
+            mode: Mode::Off,
+        });
     }
 
     /// Adds up the power of all elements from what the cords draw.
@@ -311,8 +282,10 @@ impl Network {
             }
             self.flow_w[at] += self.params.loss_w;
             let mut input_w = self.flow_w[at];
-            if let Some(ups) = &self.ups[at] {
-                input_w = if self.modes[at] == Mode::Battery { 0.0 } else { input_w + ups.recharge_w };
+            if self.modes[at] == Mode::Battery {
+                input_w = 0.0;
+            } else if let Some(ups) = &self.ups[at] {
+                input_w += ups.recharge_w();
             }
             self.input_w[at] = input_w;
             if let Some(parent) = self.parent[at] {
@@ -328,16 +301,29 @@ impl Network {
         let step_s = step_ns as f64 / 1e9;
         let mut changed = false;
         for (at, element) in topology.elements.iter().enumerate() {
-            if self.ups[at].is_some() {
-                changed |= self.advance_ups(at, step_ns, element.limit_w, droop_keep);
+            if let Some(ups) = &mut self.ups[at] {
+                let (energised, flow_w) = (self.modes[at] != Mode::Off, self.flow_w[at]);
+                let limit_w = element.limit_w;
+                changed |= ups.advance(
+                    energised,
+                    flow_w,
+                    limit_w,
+                    step_ns,
+                    droop_keep,
+                    &self.params,
+                );
             }
             let mode = match self.modes[at] {
                 Mode::Battery => CurveMode::Battery,
                 Mode::Bypass => CurveMode::Bypass,
                 Mode::Line | Mode::Off => CurveMode::Line,
             };
-            let Some(curve) = element.curve(mode) else { continue };
-            let mut used = Accumulator { ratio: self.accumulator[at] };
+            let Some(curve) = element.curve(mode) else {
+                continue;
+            };
+            let mut used = Accumulator {
+                ratio: self.accumulator[at],
+            };
             used.advance(curve, self.flow_w[at] / element.limit_w, step_s);
             self.accumulator[at] = used.ratio;
             if used.ratio < 1.0 || self.modes[at] == Mode::Off {
@@ -345,128 +331,28 @@ impl Network {
             }
             changed = true;
             let bypass = element.curves[CurveMode::Bypass as usize].is_some();
-            match &mut self.ups[at] {
-                Some(ups) if ups.mode == Mode::Line && bypass && ups.input_good => {
-                    (ups.mode, ups.calm_ns, self.accumulator[at]) = (Mode::Bypass, 0, 0.0);
-                    let place = TripPlace::Element(ElementIx::of(at));
-                    let cause = TripCause::Overload;
-                    self.trips.push(Trip { at_ns: now_ns, place, cause, mode: Mode::Bypass });
-                }
-                _ => self.open(at, TripCause::Overload, now_ns),
+            if bypass && self.ups[at].as_mut().is_some_and(Ups::bypass) {
+                self.accumulator[at] = 0.0;
+                let place = TripPlace::Element(ElementIx::of(at));
+                let cause = TripCause::Overload;
+                self.trips.push(Trip {
+                    at_ns: now_ns,
+                    place,
+                    cause,
+                    mode: Mode::Bypass,
+                });
+            } else {
+                self.open(at, TripCause::Overload, now_ns);
             }
         }
         changed
-    }
-
-    /// Battery, timers and droop of one UPS; whether something is due to change.
-    fn advance_ups(&mut self, at: usize, step_ns: u64, limit_w: f64, droop_keep: f64) -> bool {
-        let (flow_w, step_s) = (self.flow_w[at], step_ns as f64 / 1e9);
-        let params = &self.params;
-        let Some(ups) = &mut self.ups[at] else { return false };
-        ups.slow_w = flow_w + (ups.slow_w - flow_w) * droop_keep;
-        let full_j = params.battery_full_load_s * limit_w;
-        if ups.recharge_ns > 0 {
-            ups.battery_j = (ups.battery_j + ups.recharge_w * step_s).min(full_j);
-            ups.recharge_ns = ups.recharge_ns.saturating_sub(step_ns);
-            if ups.recharge_ns == 0 {
-                ups.recharge_w = 0.0;
-                return true;
-            }
-        }
-        match self.modes[at] {
-            Mode::Battery => {
-                ups.battery_j -= flow_w * step_s;
-                ups.discharge_j += flow_w * step_s;
-                ups.discharge_ns += step_ns;
-                ups.good_ns = if ups.input_good { ups.good_ns + step_ns } else { 0 };
-                let returns = ups.good_ns as f64 >= params.battery_return_s * 1e9;
-                if returns {
-                    ups.mode = Mode::Line;
-                    let discharge_ns = ups.discharge_ns as f64;
-                    ups.recharge_ns = (params.recharge_duration_ratio * discharge_ns) as u64;
-                    ups.recharge_w = params.recharge_ratio * ups.discharge_j / (discharge_ns / 1e9);
-                }
-                returns || ups.battery_j <= 0.0
-            }
-            Mode::Bypass => {
-                ups.calm_ns = if flow_w <= limit_w { ups.calm_ns + step_ns } else { 0 };
-                let returns = ups.calm_ns as f64 >= params.bypass_return_s * 1e9;
-                if returns {
-                    ups.mode = Mode::Line;
-                }
-                returns
-            }
-            Mode::Line | Mode::Off => false,
-        }
-    }
-
-    /// Where `meter` sits. The output of a UPS that feeds one element is that element's bus.
-    pub fn probe(&self, meter: MeterIx) -> Probe {
-        let meter = &self.topology.meters[meter.at()];
-        let input = meter.position == MeterPosition::UpsInput;
-        let element = meter.element;
-        let mut below = (0..self.topology.elements.len())
-            .filter(|e| self.topology.elements[*e].parents.first() == Some(&element));
-        let bus = match (meter.position, below.next(), below.next()) {
-            (MeterPosition::UpsOutput, Some(only), None) if self.ups[element.at()].is_some() => {
-                ElementIx::of(only)
-            }
-            _ => element,
-        };
-        Probe { bus, input }
-    }
-
-    /// True power at `probe`, W.
-    pub fn power_w(&self, probe: Probe) -> f64 {
-        if probe.input { self.input_w[probe.bus.at()] } else { self.flow_w[probe.bus.at()] }
-    }
-
-    /// Levels whose product is the voltage at `probe`, into `levels`.
-    pub fn voltage(&self, probe: Probe, levels: &mut Vec<Level>) {
-        levels.clear();
-        let mut at = probe.bus;
-        if probe.input {
-            levels.push(self.input_level[at.at()]);
-        } else {
-            levels.push(self.own_level[at.at()]);
-            if self.ups[at.at()].is_some() && self.modes[at.at()] != Mode::Bypass {
-                return;
-            }
-        }
-        while let Some(up) = self.upstream(at) {
-            at = up;
-            levels.push(self.own_level[at.at()]);
-            if self.ups[at.at()].is_some() && self.modes[at.at()] != Mode::Bypass {
-                return;
-            }
-            levels.push(self.input_level[at.at()]);
-        }
-        levels.push(self.grid_level);
-    }
-
-    fn upstream(&self, at: ElementIx) -> Option<ElementIx> {
-        let preferred = || self.topology.elements[at.at()].parents.first().copied();
-        self.parent[at.at()].or_else(preferred)
-    }
-
-    /// Fall of the voltage at `probe` by the regulation of the UPS above it, ratio of nominal.
-    pub fn droop(&self, probe: Probe) -> f64 {
-        let mut at = (!probe.input).then_some(probe.bus);
-        while let Some(element) = at {
-            if let Some(ups) = &self.ups[element.at()] {
-                let step_w = self.flow_w[element.at()] - ups.slow_w;
-                return self.droop_ratio * step_w / self.topology.elements[element.at()].limit_w;
-            }
-            at = self.upstream(element);
-        }
-        0.0
     }
 
     /// Takes the present load of every UPS as the one it has settled at.
     pub fn settle(&mut self) {
         for (ups, flow_w) in self.ups.iter_mut().zip(&self.flow_w) {
             if let Some(ups) = ups {
-                ups.slow_w = *flow_w;
+                ups.settle(*flow_w);
             }
         }
     }

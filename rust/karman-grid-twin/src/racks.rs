@@ -74,11 +74,7 @@ impl Racks {
     ///
     /// # Errors
     /// [`SiteError`] if the curve of the power supplies is not one.
-    pub fn new(
-        topology: Arc<Topology>,
-        params: RackParams,
-        seed: u64,
-    ) -> Result<Racks, SiteError> {
+    pub fn new(topology: Arc<Topology>, params: RackParams, seed: u64) -> Result<Racks, SiteError> {
         let psu_curve = Curve::from_spec(&CurveSpec {
             id: "psu".into(),
             quantity: CurveQuantity::Power,
@@ -178,9 +174,14 @@ impl Racks {
         let rack = &mut self.racks[at];
         let range = rack.cords.clone();
         let up = |cord: &Cord| alive[cord.element.at()] && !cord.psu_off;
-        let carried = self.cords[range.clone()].iter().any(|cord| cord.used && up(cord));
-        let resume_s =
-            if rack.switches { self.params.switch_return_s } else { self.params.psu_resume_s };
+        let carried = self.cords[range.clone()]
+            .iter()
+            .any(|cord| cord.used && up(cord));
+        let resume_s = if rack.switches {
+            self.params.switch_return_s
+        } else {
+            self.params.psu_resume_s
+        };
         let mut moved = false;
         for cord in &mut self.cords[range.clone()] {
             let before = cord.used;
@@ -208,15 +209,14 @@ impl Racks {
         let sharing = targets.iter().filter(|target| **target > 0.0).count();
         let turns = now_ns as f64 / 1e9 / rack.drift_period_s + rack.drift_phase;
         let drift = rack.drift * libm::sin(std::f64::consts::TAU * turns);
-        let mut error = rack.error + drift;
+        // The first takes the error, the others share it out with the opposite sign.
+        let first_error = rack.error + drift;
+        let mut error = first_error;
         for (cord, target) in cords.iter_mut().zip(&targets) {
             cord.target = *target;
             if sharing > 1 && *target > 0.0 {
-                // The first takes the error, the others share it out with the opposite sign.
                 cord.target = (target + error).clamp(0.0, 1.0);
-                if error == rack.error + drift {
-                    error = -error / (sharing - 1) as f64;
-                }
+                error = -first_error / (sharing - 1) as f64;
             }
         }
         let dead = sharing == 0;
@@ -244,7 +244,10 @@ impl Racks {
             let mut load_w = 0.0;
             if rack.on {
                 let power_w = gpus.power_w();
-                let devices_w = rack.hosts.iter().map(|h| power_w[h.clone()].iter().sum::<f32>());
+                let devices_w = rack
+                    .hosts
+                    .iter()
+                    .map(|h| power_w[h.clone()].iter().sum::<f32>());
                 load_w = rack.fixed_w + devices_w.map(f64::from).sum::<f64>();
             }
             self.load_w[at] = load_w;
@@ -256,15 +259,26 @@ impl Racks {
                     cord.share += (cord.target - cord.share) * moves;
                 }
                 cord.power_w = cord.share * load_w;
-                let Some(rating_w) = cord.psu_rating_w else { continue };
+                let Some(rating_w) = cord.psu_rating_w else {
+                    continue;
+                };
                 let ratio = cord.power_w / rating_w;
                 alert |= ratio > 1.0;
-                cord.used_up.advance(&self.psu_curve, ratio, step_ns as f64 / 1e9);
+                cord.used_up
+                    .advance(&self.psu_curve, ratio, step_ns as f64 / 1e9);
                 if cord.used_up.ratio >= 1.0 && !cord.psu_off {
                     (cord.psu_off, tripped) = (true, true);
-                    let place = TripPlace::Psu { rack: RackIx::of(at), cord: number };
+                    let place = TripPlace::Psu {
+                        rack: RackIx::of(at),
+                        cord: number,
+                    };
                     let cause = TripCause::Overload;
-                    trips.push(Trip { at_ns: now_ns, place, cause, mode: Mode::Off });
+                    trips.push(Trip {
+                        at_ns: now_ns,
+                        place,
+                        cause,
+                        mode: Mode::Off,
+                    });
                 }
             }
             rack.alert_since_ns = alert.then(|| rack.alert_since_ns.unwrap_or(now_ns));
@@ -285,9 +299,13 @@ impl Racks {
     fn supply(&mut self, at: usize, gpus: &mut Gpus, now_ns: u64) {
         let rack = &mut self.racks[at];
         let hold_up_ns = (self.params.hold_up_ms * 1e6) as u64;
-        let dead = rack.dead_since_ns.is_some_and(|since| now_ns >= since + hold_up_ns);
+        let dead = rack
+            .dead_since_ns
+            .is_some_and(|since| now_ns >= since + hold_up_ns);
         let delay_ns = (self.params.box_throttle_delay_ms * 1e6) as u64;
-        let alert = rack.alert_since_ns.is_some_and(|since| now_ns >= since + delay_ns);
+        let alert = rack
+            .alert_since_ns
+            .is_some_and(|since| now_ns >= since + delay_ns);
         let whole = self.cords[rack.cords.clone()].iter().all(|cord| cord.used);
         let throttled = self.params.box_throttles && (alert || (rack.throttled && !whole));
         let booted = rack.boot_until_ns.is_some_and(|until| now_ns >= until);

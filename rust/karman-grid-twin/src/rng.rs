@@ -42,7 +42,10 @@ pub const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A key for counter-based draws: `mix(key + n · GOLDEN)` is the n-th one.
 pub fn key(seed: u64, stream: Stream, index: u64) -> u64 {
     let purpose = mix(seed.wrapping_add((stream as u64).wrapping_mul(GOLDEN)));
-    mix(purpose ^ index.wrapping_mul(0xd605_1c4c_35b1_5f2d).wrapping_add(GOLDEN))
+    mix(purpose
+        ^ index
+            .wrapping_mul(0xd605_1c4c_35b1_5f2d)
+            .wrapping_add(GOLDEN))
 }
 
 /// 53 bits of `bits` as a number in 0..1.
@@ -118,9 +121,11 @@ mod tests {
         other.next_u64();
         let mut again = Rng::stream(7, Stream::Demand, 0);
         assert_eq!(first, (0..8).map(|_| again.next_u64()).collect::<Vec<_>>());
-        for (seed, stream, index) in
-            [(8, Stream::Demand, 0), (7, Stream::Sharing, 0), (7, Stream::Demand, 1)]
-        {
+        for (seed, stream, index) in [
+            (8, Stream::Demand, 0),
+            (7, Stream::Sharing, 0),
+            (7, Stream::Demand, 1),
+        ] {
             assert_ne!(Rng::stream(seed, stream, index).next_u64(), first[0]);
         }
     }

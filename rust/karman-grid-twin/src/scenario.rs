@@ -5,7 +5,7 @@
 //! filled in there, so every timing stands here) and the meaning of patterns such as `feed-*`.
 //! Fails by naming the event whose target does not exist.
 
-use crate::rng::Rng;
+use crate::rng::{Rng, Stream};
 use karman_grid_core::error::SiteError;
 use karman_grid_core::ids::{DeviceIx, ElementIx, HostIx, MeterIx};
 use karman_grid_core::site::ElementKind;
@@ -150,6 +150,11 @@ impl EventKind {
             EventKind::DemandStep => "demand-step",
         }
     }
+
+    /// Whether it disturbs the electrical supply.
+    pub fn is_disturbance(self) -> bool {
+        matches!(self, EventKind::FeedLoss | EventKind::SourceLoss | EventKind::GridSag)
+    }
 }
 
 /// `[[event]]`.
@@ -200,6 +205,22 @@ pub struct Planned {
     pub meters: Vec<MeterIx>,
 }
 
+impl Planned {
+    /// At `at_ns` after the run-in, for ever, striking nothing yet.
+    pub fn new(kind: EventKind, at_ns: u64) -> Planned {
+        Planned {
+            kind,
+            at_ns,
+            until_ns: None,
+            value: 0.0,
+            elements: Vec::new(),
+            hosts: Vec::new(),
+            devices: Vec::new(),
+            meters: Vec::new(),
+        }
+    }
+}
+
 /// Draws instants and targets; in order of time, ties in file order.
 ///
 /// # Errors
@@ -207,15 +228,28 @@ pub struct Planned {
 pub fn plan(scenario: &Scenario, topology: &Topology, seed: u64) -> Result<Vec<Planned>, SiteError> {
     let mut planned = Vec::with_capacity(scenario.event.len());
     for (at, event) in scenario.event.iter().enumerate() {
-        let mut rng = Rng::new(seed, EVENT_STREAM + at as u64);
+        let mut rng = Rng::stream(seed, Stream::Scenario, at as u64);
         planned.push(draw(event, at, topology, &mut rng)?);
+    }
+    let ignored = scenario.timing.write_ignored_ratio;
+    let mut rng = Rng::stream(seed, Stream::Scenario, IGNORED_STREAM);
+    let struck = draw_share(topology.devices.len(), ignored, &mut rng);
+    if !struck.is_empty() {
+        let devices = struck.into_iter().map(DeviceIx::of).collect();
+        planned.push(Planned { devices, ..Planned::new(EventKind::WriteIgnored, 0) });
     }
     planned.sort_by_key(|p| p.at_ns);
     Ok(planned)
 }
 
-/// Streams of random numbers for events start here; one each.
-const EVENT_STREAM: u64 = 0x6576_0000;
+/// When the first electrical event begins, ns after the run-in; without one, the first event.
+pub(crate) fn first_disturbance(planned: &[Planned]) -> Option<u64> {
+    let electrical = planned.iter().find(|p| p.kind.is_disturbance());
+    electrical.or(planned.first()).map(|p| p.at_ns)
+}
+
+/// Stream of random numbers that draws the devices which ignore caps.
+const IGNORED_STREAM: u64 = 2 << 32;
 
 fn draw(
     event: &Event,
@@ -226,14 +260,9 @@ fn draw(
     let at_s = event.at_s_min + rng.uniform() * (event.at_s_max - event.at_s_min);
     let at_ns = ns_from_s(at_s);
     let mut planned = Planned {
-        kind: event.kind,
-        at_ns,
         until_ns: event.duration_s.map(|s| at_ns + ns_from_s(s)),
         value: event.value.unwrap_or(0.0),
-        elements: Vec::new(),
-        hosts: Vec::new(),
-        devices: Vec::new(),
-        meters: Vec::new(),
+        ..Planned::new(event.kind, at_ns)
     };
     let missing = |key: &str, found: &Option<String>, wanted: &str| {
         let found = found.as_ref().map_or("nothing".to_string(), |id| format!("{id:?}"));
@@ -247,16 +276,16 @@ fn draw(
                 None => return missing("element", &event.element, "the id of an element"),
             }
         }
-        EventKind::GridSag => match &event.element {
-            None => planned.elements = ups_elements(topology),
-            some => {
-                let ids = topology.elements.iter().map(|e| e.id.as_str());
-                match pick(ids, some.as_deref(), rng) {
-                    Some(ix) => planned.elements.push(of_kind(event.kind, topology, ix)),
-                    None => return missing("element", some, "the id of an element"),
-                }
+        EventKind::GridSag => {
+            let is_utility = |id: &String| {
+                let element = topology.elements.iter().find(|e| e.id == *id);
+                element.is_some_and(|e| e.kind == ElementKind::Utility)
+            };
+            if event.element.as_ref().is_some_and(|id| !is_utility(id)) {
+                let wanted = "no element or the utility: a sag reaches every UPS input";
+                return missing("element", &event.element, wanted);
             }
-        },
+        }
         EventKind::MeterFrozen | EventKind::MeterScale | EventKind::MeterOffset => {
             let ids = topology.meters.iter().map(|m| m.id.as_str());
             match pick(ids, event.meter.as_deref(), rng) {
@@ -300,7 +329,7 @@ fn pick<'a>(
     let wanted = wanted?;
     let matching: Vec<usize> =
         ids.enumerate().filter(|(_, id)| matches(wanted, id)).map(|(at, _)| at).collect();
-    (!matching.is_empty()).then(|| matching[rng.below(matching.len())])
+    (!matching.is_empty()).then(|| matching[below(rng, matching.len())])
 }
 
 /// Whether `id` fits `pattern`, in which `*` stands for any text.
@@ -329,11 +358,6 @@ fn of_kind(kind: EventKind, topology: &Topology, ix: usize) -> ElementIx {
     topology.ancestor(element, wanted).unwrap_or_else(below)
 }
 
-fn ups_elements(topology: &Topology) -> Vec<ElementIx> {
-    let all = (0..topology.elements.len()).map(ElementIx::of);
-    all.filter(|e| topology.elements[e.at()].kind == ElementKind::Ups).collect()
-}
-
 fn device_range(
     topology: &Topology,
     wanted: Option<&str>,
@@ -349,12 +373,17 @@ fn device_range(
     Some(device..device + 1)
 }
 
+/// Uniform among the first `count` whole numbers.
+fn below(rng: &mut Rng, count: usize) -> usize {
+    ((rng.uniform() * count as f64) as usize).min(count.saturating_sub(1))
+}
+
 /// `share` of `count` positions, rounded to the nearest whole number, rising.
-fn draw_share(count: usize, share: f64, rng: &mut Rng) -> Vec<usize> {
+pub(crate) fn draw_share(count: usize, share: f64, rng: &mut Rng) -> Vec<usize> {
     let wanted = ((count as f64 * share).round() as usize).min(count);
     let mut all: Vec<usize> = (0..count).collect();
     for at in 0..wanted {
-        let other = at + rng.below(count - at);
+        let other = at + below(rng, count - at);
         all.swap(at, other);
     }
     all.truncate(wanted);

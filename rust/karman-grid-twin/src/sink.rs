@@ -5,9 +5,12 @@
 //! gives nothing back, so no judgement can reach the engine.
 
 use crate::protection::Mode;
+use crate::result::Series;
 use crate::scenario::EventKind;
 use karman_grid_core::ids::{DeviceIx, ElementIx, HostIx};
+use karman_grid_core::time::NS_PER_MS;
 use karman_grid_core::units::Power;
+use sha2::{Digest, Sha256};
 
 /// A listener of one run. All times are simulated `mono_ns`; the run-in starts at 0.
 pub trait Sink {
@@ -78,6 +81,7 @@ enum Item {
     Books(Power),
     Trip(ElementIx),
     Event { kind: EventKind, devices: usize, duration_ns: Option<u64> },
+    Course { values: usize },
 }
 
 /// Records not yet handed on; its buffers are kept, so that a steady run allocates nothing.
@@ -135,13 +139,22 @@ impl Records {
         self.items.push((mono_ns, item));
     }
 
+    /// A point of the course of the run: load and demand of the hall, then the power of each feed,
+    /// then the accumulator of each.
+    pub(crate) fn course(&mut self, mono_ns: u64, values: impl Iterator<Item = f64>) {
+        let before = self.power_w.len();
+        self.power_w.extend(values);
+        let values = self.power_w.len() - before;
+        self.items.push((mono_ns, Item::Course { values }));
+    }
+
     /// Adds numbers to what the run's digest is taken of.
     pub(crate) fn digest(&mut self, numbers: &[u64]) {
         self.digest.extend_from_slice(numbers);
     }
 
-    /// Hands everything to `sink` and the digest's numbers to `digest`, and forgets it.
-    pub(crate) fn flush(&mut self, sink: &mut dyn Sink, digest: &mut dyn FnMut(&[u64])) {
+    /// Hands everything to `sink` and `keep`, and forgets it.
+    pub(crate) fn flush(&mut self, sink: &mut dyn Sink, keep: &mut Keep) {
         let (mut power_at, mut mode_at, mut device_at) = (0, 0, 0);
         for (mono_ns, item) in self.items.drain(..) {
             match item {
@@ -165,12 +178,41 @@ impl Records {
                     device_at += devices;
                     sink.event(mono_ns, kind, struck, duration_ns);
                 }
+                Item::Course { values } => {
+                    keep.course(mono_ns, &self.power_w[power_at..power_at + values]);
+                    power_at += values;
+                }
             }
         }
         self.power_w.clear();
         self.modes.clear();
         self.devices.clear();
-        digest(&self.digest);
-        self.digest.clear();
+        for number in self.digest.drain(..) {
+            keep.hash.update(number.to_le_bytes());
+        }
+    }
+}
+
+/// What is kept of a run beside its figures: the digest in the making and its course.
+#[derive(Clone, Debug)]
+pub(crate) struct Keep {
+    start_ns: u64,
+    pub hash: Sha256,
+    pub series: Series,
+}
+
+impl Keep {
+    pub(crate) fn new(start_ns: u64, series: Series) -> Keep {
+        Keep { start_ns, hash: Sha256::new(), series }
+    }
+
+    fn course(&mut self, mono_ns: u64, values: &[f64]) {
+        let series = &mut self.series;
+        let feeds = series.feeds.len();
+        series.at_ms.push((mono_ns - self.start_ns) as f64 / NS_PER_MS as f64);
+        series.load_w.push(values[0]);
+        series.demand_w.push(values[1]);
+        series.feed_power_w.push(values[2..2 + feeds].to_vec());
+        series.feed_accumulator_ratio.push(values[2 + feeds..].to_vec());
     }
 }

@@ -166,7 +166,8 @@ impl Dip {
         let current = kernel.current() / healthy[1].max(CURRENT_KNOWN_RATIO) as f32;
         let gone = !known || current < GONE_RATIO;
         let flows = known && current >= FLOWS_RATIO[0] && current <= FLOWS_RATIO[1];
-        let falling = kernel.voltage() < FALLING_RATIO * kernel.voltage_before();
+        let before = kernel.voltage_before();
+        let falling = before > 0.5 * DEAD_RATIO && kernel.voltage() < FALLING_RATIO * before;
         let signs = Signs {
             dead: residual < DEAD_RATIO && !flows,
             dying: residual < LOW_RATIO && falling && known && gone,

@@ -1,0 +1,4 @@
+"""The HTTP API: FastAPI on loopback, errors as problem+json.
+
+Owns routes and their documents; it only reads. May import: `service`, `errors`.
+"""
