@@ -54,6 +54,7 @@ def run(
     from karman_grid.cli.output import check_target, write_json
     from karman_grid.config import load_scenario, load_site_of, resolve_scenario, resolve_site
     from karman_grid.errors import ConfigError
+    from karman_grid.twin.arrivals import load_workload
     from karman_grid.twin.simulate import CONTROLS, Job, simulate
 
     if control not in CONTROLS:
@@ -65,13 +66,20 @@ def run(
         check_target(target, option)
     loaded = load_scenario(scenario)
     place = load_site_of(loaded, site)
+    resolved = resolve_scenario(loaded, place, duration)
+    requests = _arrivals(loaded, arrivals)
+    if requests is not None:
+        # Requests make the demand now, not a level that the scenario may name.
+        resolved["demand"]["level_ratio"] = None
+    needed = resolved["demand"]["level_ratio"] is None
     job = Job(
         site=resolve_site(place),
-        scenario=resolve_scenario(loaded, place, duration),
+        scenario=resolved,
         seed=seed,
         runs=runs,
         control=control,
-        arrivals=_arrivals(loaded, arrivals),
+        workload=load_workload() if needed else None,
+        arrivals=requests,
         trace=trace,
     )
     with _progress(runs) as advance:

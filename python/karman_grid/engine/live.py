@@ -40,11 +40,11 @@ class LiveHall:
         *,
         seed: int,
         epoch: int,
-        arrivals: tuple[list[float], list[int], list[int]] | None = None,
+        workload: str | None = None,
     ) -> None:
         try:
             self._twin = _core.LiveTwin(
-                json.dumps(site), json.dumps(scenario), seed, epoch, arrivals
+                json.dumps(site), json.dumps(scenario), seed, epoch, workload
             )
         except _core.SiteError as error:
             raise ConfigError(f"site: {error}") from None

@@ -13,6 +13,8 @@ from karman_grid.config import Site, resolve_site
 from karman_grid.engine import LiveHall
 from karman_grid.errors import ConfigError
 from karman_grid.plugins import BUILT_IN_ADAPTERS, find
+from karman_grid.twin.arrivals import load_workload
+from karman_grid.twin.simulate import workload_json
 
 __all__ = ["build"]
 
@@ -28,7 +30,9 @@ def build(site: Site, scenario: Mapping[str, Any], *, seed: int, epoch: int) -> 
     for table in ("source", "actuator"):
         for row in resolved[table]:
             _check_adapter(table, row["id"], row["adapter"])
-    return LiveHall(resolved, scenario, seed=seed, epoch=epoch)
+    needed = scenario["demand"]["level_ratio"] is None
+    workload = workload_json(load_workload()) if needed else None
+    return LiveHall(resolved, scenario, seed=seed, epoch=epoch, workload=workload)
 
 
 def _check_adapter(table: str, row: str, adapter: str) -> None:

@@ -17,9 +17,9 @@ from karman_grid import _core
 from karman_grid.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
-    from karman_grid.twin.arrivals import Arrivals
+    from karman_grid.twin.arrivals import Arrivals, Workload
 
-__all__ = ["CONTROLS", "Job", "facts", "judge", "simulate"]
+__all__ = ["CONTROLS", "Job", "facts", "judge", "simulate", "workload_json"]
 
 CONTROLS = ("on", "off", "static-75")
 """How the hall is controlled: by the engine, not at all, or by the static share alone."""
@@ -30,7 +30,9 @@ class Job:
     """What to run.
 
     ``site`` and ``scenario`` are resolved documents; ``runs`` seeds are taken from ``seed`` on;
-    ``control`` is one of `CONTROLS`; ``trace``: file for the trace of a single run.
+    ``control`` is one of `CONTROLS`. ``workload``: fitted parameters, needed where requests make
+    the demand; ``arrivals`` take the place of its generator. ``trace``: file for the trace of a
+    single run.
     """
 
     site: Mapping[str, Any]
@@ -38,6 +40,7 @@ class Job:
     seed: int = 1
     runs: int = 1
     control: str = "on"
+    workload: Workload | None = None
     arrivals: Arrivals | None = None
     trace: Path | None = None
 
@@ -68,6 +71,7 @@ def simulate(
             job.seed,
             job.runs,
             job.control,
+            None if job.workload is None else workload_json(job.workload),
             columns,
             None if job.trace is None else os.fspath(job.trace),
             progress,
@@ -77,6 +81,17 @@ def simulate(
     except OSError as error:
         raise EnvironmentFault(f"{job.trace}: {error.strerror or error}") from None
     return json.loads(document), json.loads(series)
+
+
+def workload_json(workload: Workload) -> str:
+    """Fitted parameters as the core reads them."""
+    return json.dumps(
+        {
+            "serving": workload.serving,
+            "arrivals": workload.arrivals,
+            "arrival_scale": workload.arrival_scale,
+        }
+    )
 
 
 def judge(paths: Sequence[Path]) -> dict[str, Any]:

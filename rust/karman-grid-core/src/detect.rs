@@ -6,7 +6,7 @@
 
 use crate::event::{ElectricalEvent, EventKind};
 use crate::ids::MeterIx;
-use crate::judge::Judge;
+use crate::judge::{Judge, Member};
 use crate::limits::STALE_MIN_NS;
 use crate::sample::SampleBlock;
 use crate::site::{ElementKind, MeterPosition};
@@ -55,13 +55,13 @@ impl Detector {
             for (slot, member) in members.iter().enumerate() {
                 places[*member] = (judges.len(), slot);
             }
-            let paths = members.iter().map(|m| (MeterIx::of(*m), path(topology, *m)));
-            judges.push(Judge::new(false, paths));
+            let members = members.iter().map(|at| member(topology, *at));
+            judges.push(Judge::new(false, members));
         }
         // The loss of a source is judged meter by meter: nobody has to be waited for.
-        for member in of_class(MeterPosition::UpsInput) {
-            places[member] = (judges.len(), 0);
-            judges.push(Judge::new(true, [(MeterIx::of(member), 0)]));
+        for at in of_class(MeterPosition::UpsInput) {
+            places[at] = (judges.len(), 0);
+            judges.push(Judge::new(true, [member(topology, at)]));
         }
         let meters = topology.meters.iter().zip(places);
         let instruments =
@@ -110,12 +110,10 @@ impl Detector {
                     depth_ratio: 1.0,
                 });
                 judge.leave_out(instrument.slot, true, events);
-            } else if judge.waiting() {
-                let reported = instrument.pass.end();
-                let behind_ns = reported.map_or(0, |end| now.since(end));
-                if behind_ns > LATE_NS + instrument.block_ns {
-                    judge.leave_out(instrument.slot, false, events);
-                }
+            }
+            let behind_ns = now.since(instrument.pass.end().unwrap_or(heard));
+            if behind_ns > LATE_NS + instrument.block_ns {
+                judge.leave_out(instrument.slot, false, events);
             }
         }
     }
@@ -167,13 +165,13 @@ fn instrument(topology: &Topology, meter: &Meter, place: (usize, usize)) -> Inst
 }
 
 /// What makes a path: the UPS it hangs on, else its feed, else the element itself.
-fn path(topology: &Topology, meter: usize) -> u32 {
-    let element = topology.meters[meter].element;
-    topology
-        .ancestor(element, ElementKind::Ups)
-        .or_else(|| topology.ancestor(element, ElementKind::Feed))
-        .unwrap_or(element)
-        .0
+fn member(topology: &Topology, at: usize) -> Member {
+    let meter = &topology.meters[at];
+    let path = topology
+        .ancestor(meter.element, ElementKind::Ups)
+        .or_else(|| topology.ancestor(meter.element, ElementKind::Feed))
+        .unwrap_or(meter.element);
+    Member { meter: MeterIx::of(at), path: path.0, streams: meter.sample_rate_hz.is_some() }
 }
 
 fn see(

@@ -38,11 +38,21 @@ enum Stage {
     LostForGood,
 }
 
+/// What a judge has to know of a meter.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// The meter.
+    pub meter: MeterIx,
+    /// Meters with the same number hang on the same UPS.
+    pub path: u32,
+    /// Whether it delivers waveforms, so that it is worth waiting for.
+    pub streams: bool,
+}
+
 /// One meter of the class.
 #[derive(Clone, Debug)]
 struct Case {
     meter: MeterIx,
-    /// Meters with the same number hang on the same UPS.
     path: u32,
     reported: Option<MonoNs>,
     awake: bool,
@@ -59,12 +69,12 @@ struct Case {
 }
 
 impl Case {
-    fn new(meter: MeterIx, path: u32) -> Case {
+    fn new(member: Member) -> Case {
         Case {
-            meter,
-            path,
+            meter: member.meter,
+            path: member.path,
             reported: None,
-            awake: true,
+            awake: member.streams,
             marks: VecDeque::new(),
             stage: Stage::Quiet,
             suspect_at: None,
@@ -80,17 +90,16 @@ impl Case {
 
     fn apply(&mut self, mark: &Mark, now: MonoNs) {
         match mark.what {
-            Shown::Suspect { first_abnormal, residual, .. } => {
+            Shown::Suspect { first_abnormal, residual, fresh } => {
                 self.suspect_at = Some(now);
                 self.first_abnormal = first_abnormal;
                 self.residual = residual;
-                if !matches!(self.stage, Stage::Lost | Stage::LostForGood) {
-                    self.stage = Stage::Suspect;
-                }
-                self.well_since = None;
-                self.signs = Signs { confirmed: self.signs.confirmed, ..Signs::default() };
-                if let Shown::Suspect { fresh: true, .. } = mark.what {
+                if fresh {
+                    self.forget();
                     self.signs.confirmed = false;
+                    if matches!(self.stage, Stage::Quiet | Stage::Sag) {
+                        self.stage = Stage::Suspect;
+                    }
                 }
             }
             Shown::Signs { signs, residual } => {
@@ -155,9 +164,9 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge for `(meter, path)` pairs; `at_input` for meters at UPS inputs.
-    pub fn new(at_input: bool, meters: impl IntoIterator<Item = (MeterIx, u32)>) -> Judge {
-        let cases = meters.into_iter().map(|(meter, path)| Case::new(meter, path)).collect();
+    /// A judge for these meters; `at_input` if they sit at UPS inputs.
+    pub fn new(at_input: bool, members: impl IntoIterator<Item = Member>) -> Judge {
+        let cases = members.into_iter().map(Case::new).collect();
         Judge { at_input, cases, done: MonoNs(0) }
     }
 
@@ -188,14 +197,15 @@ impl Judge {
         }
     }
 
-    /// Whether anything is undecided at any meter, so that lateness matters.
-    pub fn waiting(&self) -> bool {
+    /// Whether anything is going on at any meter.
+    fn waiting(&self) -> bool {
         self.cases.iter().any(|case| case.stage != Stage::Quiet || !case.marks.is_empty())
     }
 
     /// Up to when every meter that is waited for has reported.
     fn frontier(&self) -> Option<MonoNs> {
-        self.cases.iter().filter(|case| case.awake).filter_map(|case| case.reported).min()
+        let waited_for = self.cases.iter().filter(|case| case.awake);
+        waited_for.map(|case| case.reported.unwrap_or_default()).min()
     }
 
     fn run(&mut self, events: &mut Vec<ElectricalEvent>) {

@@ -402,14 +402,16 @@ impl MeterPass {
         let steady = before.is_some_and(|b| {
             (0..3).all(|p| (half.voltage_v[p] - b.voltage_v[p]).abs() <= 0.05 * unit)
         });
-        if lowest < CONFIRM_RATIO && !self.dip.is_open() {
+        let residual = residual(&track.kernel, self.healthy);
+        self.dip.note_residual(residual);
+        // A phase jump in the window lowers its RMS too, but not the amplitude.
+        if lowest < CONFIRM_RATIO && !self.dip.is_open() && self.dip.lowest() < SUSPECT_RATIO {
             let half = 0.5 * track.rate_hz / track.frequency_hz;
             self.open_dip(track, now, half as u64, marks);
         }
         if lowest < CONFIRM_RATIO {
             self.dip.confirm();
         }
-        let residual = residual(&track.kernel, self.healthy);
         self.dip.note_edge(lowest >= dip::WELL_RATIO && steady, residual, now, marks);
         let learn_again = self.dip.well_edges() > 0;
         if self.dip.is_open() {

@@ -78,7 +78,7 @@ fn impulse() {
 
 #[test]
 fn glitch_of_one_to_three_samples() {
-    harmless("glitch", 0, 100, |dice, wave| {
+    harmless("glitch", 0, 400, |dice, wave| {
         let samples = 1 + (dice.next() % 3) as usize;
         let all = dice.next().is_multiple_of(2);
         let value = dice.between(-1.5, 1.5);

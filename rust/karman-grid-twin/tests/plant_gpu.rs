@@ -35,8 +35,9 @@ fn a_fall_has_dead_time_overshoot_and_settles() {
     plant.step(MS);
     cap_all(&mut plant, 400.0);
     let powers = trace(&mut plant, 400);
-    for device in 0..1024 {
-        let of = |ms: usize| powers[ms][device];
+    let column = |device: usize| powers.iter().map(|row| row[device]).collect::<Vec<f32>>();
+    for watts in (0..plant.power_w().len()).map(column) {
+        let of = |ms: usize| watts[ms];
         assert!((0..5).all(|ms| of(ms) > 699.9), "dead for 5 ms at least");
         let first = (0..400).find(|ms| of(*ms) < 699.0).expect("it falls");
         assert!(first <= 27, "{first}");

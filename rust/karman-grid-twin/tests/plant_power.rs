@@ -5,6 +5,7 @@ mod common;
 use common::{FEED_W, Hall, MS, S, UPS_CURVE, assert_kirchhoff, element_of, ratio};
 use karman_grid_core::ids::RackIx;
 use karman_grid_core::site::OnLoss;
+use karman_grid_core::topology::Topology;
 use karman_grid_twin::faults::{Fault, FaultId};
 use karman_grid_twin::hall::Plant;
 use karman_grid_twin::params::{DemandKind, PlantParams, ProtectionParams, RackParams};
@@ -416,4 +417,63 @@ fn dark_racks_boot_without_their_caps() {
     assert_eq!(plant.cap_w(DeviceIx::of(3)), 700.0);
     run(&mut plant, 2_000);
     assert!(plant.power_w().iter().all(|power| *power > 250.0));
+}
+
+#[test]
+fn a_cord_that_waits_is_used_at_once_when_it_is_the_last() {
+    let mut plant = Hall::default().at(0.7, 2);
+    let first = lose(&mut plant, "feed-a", 0);
+    run(&mut plant, 200);
+    plant.clear(first, 0);
+    run(&mut plant, 300);
+    lose(&mut plant, "feed-b", 0);
+    run(&mut plant, 100);
+    assert!((0..64).all(|rack| plant.rack_on(RackIx::of(rack))));
+    let mean = plant.flows_w()[0] / (4.0 * FEED_W);
+    assert!((mean - 0.7).abs() < 1e-3, "{mean}");
+}
+
+#[test]
+fn the_sites_of_the_test_cases_run() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases/sites");
+    for (name, text) in [
+        ("4n3", include_str!("../../../tests/cases/sites/4n3.json")),
+        ("3n2", include_str!("../../../tests/cases/sites/3n2.json")),
+        ("2n", include_str!("../../../tests/cases/sites/2n.json")),
+    ] {
+        let spec = serde_json::from_str(text).unwrap_or_else(|e| panic!("{folder}/{name}: {e}"));
+        let topology = Topology::build(&spec).expect("a good site");
+        let demand = DemandKind::Constant { level_ratio: 0.6 };
+        let params = PlantParams {
+            demand,
+            ..PlantParams::default()
+        };
+        let mut plant = Plant::new(&topology, params, 1).expect("good parameters");
+        run(&mut plant, 50);
+        let feeds: f64 = topology
+            .feeds()
+            .map(|feed| plant.flows_w()[feed.at()])
+            .sum();
+        assert!(
+            (feeds / topology.feed_rating_w() - 0.6).abs() < 1e-3,
+            "{name}: {feeds}"
+        );
+        let lost = topology.feeds().next().expect("a feed");
+        plant.inject(
+            Fault::FeedLoss {
+                element: lost,
+                backfeed_tau_ns: 0,
+            },
+            0,
+        );
+        run(&mut plant, 100);
+        let after: f64 = topology
+            .feeds()
+            .map(|feed| plant.flows_w()[feed.at()])
+            .sum();
+        assert!(
+            (after / feeds - 1.0).abs() < 1e-3,
+            "{name}: nothing is dropped"
+        );
+    }
 }

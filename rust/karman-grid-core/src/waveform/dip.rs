@@ -24,8 +24,10 @@ const GONE_RATIO: f32 = 0.20;
 const FLOWS_RATIO: [f32; 2] = [0.80, 1.15];
 /// Time in which every frame is looked at, and after which a new fall counts as a new suspicion.
 const FINE_MS: u64 = 30;
-/// A new fall: below this share of the highest residual of the last cycle.
+/// A new fall: below this share of the lowest residual of the last cycle …
 const FALL_RATIO: f32 = 0.5;
+/// … but for this many sixteenths at its end.
+const FALL_EDGES: usize = 5;
 /// Between looks later, ms.
 const COARSE_MS: f64 = 0.25;
 const RECENT: usize = 16;
@@ -140,10 +142,19 @@ impl Dip {
         self.well_edges = 0;
     }
 
-    /// Sixteen times a cycle: whether the voltage is well, and the residual.
-    pub fn note_edge(&mut self, well: bool, residual: f32, now: MonoNs, marks: &mut Vec<Mark>) {
+    /// Sixteen times a cycle: the residual.
+    pub fn note_residual(&mut self, residual: f32) {
         self.recent_at = (self.recent_at + 1) % RECENT;
         self.recent[self.recent_at] = residual;
+    }
+
+    /// Lowest residual noted in the last cycle.
+    pub fn lowest(&self) -> f64 {
+        f64::from(self.recent.iter().copied().fold(f32::MAX, f32::min))
+    }
+
+    /// Sixteen times a cycle: whether the voltage is well.
+    pub fn note_edge(&mut self, well: bool, residual: f32, now: MonoNs, marks: &mut Vec<Mark>) {
         self.well_edges = if well { self.well_edges.saturating_add(1) } else { 0 };
         if well != self.signs.well {
             self.show(Signs { well, ..self.signs }, residual, now, marks);
@@ -186,10 +197,12 @@ impl Dip {
     /// A fall from a plateau within a dip is a new suspicion: what other paths did at the start
     /// of this dip says nothing about it.
     fn restamp(&mut self, residual: f32, rate_hz: f64, now: MonoNs, marks: &mut Vec<Mark>) {
-        let highest = self.recent.iter().copied().fold(0.0, f32::max);
-        let plateau = highest >= 2.0 * DEAD_RATIO;
         let old = now.since(self.since) > FINE_MS * NS_PER_MS;
-        if old && plateau && residual < FALL_RATIO * highest {
+        // The lowest of the cycle but for its end: with a phase missing the amplitude swings.
+        let plateau = (FALL_EDGES..RECENT)
+            .map(|back| self.recent[(self.recent_at + RECENT - back) % RECENT])
+            .fold(f32::MAX, f32::min);
+        if old && plateau >= 2.0 * DEAD_RATIO && residual < FALL_RATIO * plateau {
             self.since = now;
             self.fine_frames = (rate_hz * FINE_MS as f64 * 1e-3) as u32;
             let what = Shown::Suspect { first_abnormal: now, residual, fresh: false };

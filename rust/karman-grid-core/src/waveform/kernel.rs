@@ -123,7 +123,7 @@ fn add_squares(sums: &mut [i64; SUMS], raw: &Frame) {
 #[inline(always)]
 fn clarke(a: f32, b: f32, c: f32) -> f32 {
     let square = a * a + b * b + c * c - a * b - b * c - c * a;
-    (square * (4.0 / 9.0)).max(0.0).sqrt()
+    larger(square * (4.0 / 9.0), 0.0).sqrt()
 }
 
 // The built-in max has to care for NaN, which integers times finite scales never are.
@@ -250,35 +250,48 @@ impl Kernel {
 
     /// Passes over `frames` until they end or something needs a decision.
     pub fn run(&mut self, frames: &[Frame]) -> Stop {
+        let mut stop = Stop { frames: frames.len(), suspect: false, overload: false };
+        let (mut phasor, mut before) = (self.phasor, self.last[1].phasor);
+        let mut older = before;
         for (at, raw) in frames.iter().enumerate() {
-            self.step(raw);
+            (older, before) = (before, phasor);
+            phasor = self.step(raw, phasor);
             let [a, b, c, d] = self.score;
             let highest = larger(larger(a, b), larger(c, d));
             let suspect = highest >= SUSPECT && self.sum_v < self.sag_sum;
             let overload = self.over == self.over_frames;
             if suspect | overload {
-                return Stop { frames: at + 1, suspect, overload };
+                stop = Stop { frames: at + 1, suspect, overload };
+                break;
             }
         }
-        Stop { frames: frames.len(), suspect: false, overload: false }
+        self.phasor = phasor;
+        if let Some(newest) = stop.frames.checked_sub(1) {
+            let second = newest.checked_sub(1).map_or(self.last[1].raw, |at| frames[at]);
+            self.last = [
+                Products { raw: second, phasor: older },
+                Products { raw: frames[newest], phasor: before },
+            ];
+        }
+        stop
     }
 
+    /// One frame, correlated with `phasor`; the phasor of the next.
     #[inline(always)]
-    fn step(&mut self, raw: &Frame) {
+    fn step(&mut self, raw: &Frame, phasor: [f32; 2]) -> [f32; 2] {
         let [kv, ki] = self.scale;
         let v = [f32::from(raw[0]) * kv, f32::from(raw[1]) * kv, f32::from(raw[2]) * kv, 0.0];
         let i = [f32::from(raw[3]) * ki, f32::from(raw[4]) * ki, f32::from(raw[5]) * ki];
         self.match_reference(&v);
         add_squares(&mut self.sums, raw);
-        let [cos, sin] = self.phasor;
+        let [cos, sin] = phasor;
         for lane in 0..4 {
             self.correlation[0][lane] += v[lane] * cos;
             self.correlation[1][lane] += v[lane] * sin;
         }
-        self.last = [self.last[1], Products { raw: *raw, phasor: [cos, sin] }];
-        let [turn_cos, turn_sin] = self.turn;
-        self.phasor = [cos * turn_cos - sin * turn_sin, sin * turn_cos + cos * turn_sin];
         self.average(clarke(v[0], v[1], v[2]), clarke(i[0], i[1], i[2]));
+        let [turn_cos, turn_sin] = self.turn;
+        [cos * turn_cos - sin * turn_sin, sin * turn_cos + cos * turn_sin]
     }
 
     /// Comb reference, matched missing amplitude and its four integrals.

@@ -160,14 +160,17 @@ fn shape(params: &WaveParams, counts: [f32; 2], nominal_v: f64) -> [Lane; 6] {
     // Amperes of one phase for one watt of all three at nominal voltage.
     let peak_a = 2f64.sqrt() / (3.0 * nominal_v * params.power_factor) * f64::from(counts[1]);
     let lag = libm::acos(params.power_factor.clamp(0.5, 1.0));
-    let mut shape = [[0.0; LANES]; 6];
-    for lane in 0..CHANNELS {
-        let current = lane >= 3;
+    let lane = |lane: usize| {
         let turn = -TAU * (lane % 3) as f64 / 3.0;
         // A quarter turn between the harmonics of voltage and current: they carry no power.
-        let (peak, lag, h5, h7, turned) = if current {
-            let (h5, h7) = (params.current_h5_ratio, params.current_h7_ratio);
-            (peak_a, lag, h5, h7, TAU / 4.0)
+        let (peak, lag, h5, h7, turned) = if lane >= 3 {
+            (
+                peak_a,
+                lag,
+                params.current_h5_ratio,
+                params.current_h7_ratio,
+                TAU / 4.0,
+            )
         } else {
             (
                 peak_v,
@@ -182,13 +185,19 @@ fn shape(params: &WaveParams, counts: [f32; 2], nominal_v: f64) -> [Lane; 6] {
             (h5, 5.0 * turn + turned),
             (h7, 7.0 * turn + turned),
         ];
-        for (at, (ratio, angle)) in parts.into_iter().enumerate() {
+        parts.map(|(ratio, angle)| {
             let (sin, cos) = libm::sincos(angle);
-            shape[2 * at][lane] = (peak * ratio * cos) as f32;
-            shape[2 * at + 1][lane] = (peak * ratio * sin) as f32;
-        }
-    }
-    shape
+            [(peak * ratio * cos) as f32, (peak * ratio * sin) as f32]
+        })
+    };
+    let lanes: [[[f32; 2]; 3]; CHANNELS] = std::array::from_fn(lane);
+    std::array::from_fn(|wave| {
+        std::array::from_fn(|lane| {
+            lanes
+                .get(lane)
+                .map_or(0.0, |parts| parts[wave / 2][wave % 2])
+        })
+    })
 }
 
 /// The voltage where it does not change from `from_ns` on.
