@@ -97,7 +97,8 @@ def _load(axes: Axes, at_s: list[float], series: Mapping[str, Any]) -> None:
 
 
 def _feeds(axes: Axes, at_s: list[float], series: Mapping[str, Any]) -> None:
-    for at, (name, power_w) in enumerate(zip(series["feeds"], series["feed_power_w"], strict=True)):
+    columns = zip(*series["feed_power_w"], strict=True)
+    for at, (name, power_w) in enumerate(zip(series["feeds"], columns, strict=True)):
         axes.plot(
             at_s,
             [w / 1e3 for w in power_w],
@@ -124,7 +125,8 @@ def _feeds(axes: Axes, at_s: list[float], series: Mapping[str, Any]) -> None:
 
 
 def _used(axes: Axes, at_s: list[float], series: Mapping[str, Any]) -> None:
-    pairs = zip(series["feeds"], series["feed_accumulator_ratio"], strict=True)
+    columns = zip(*series["feed_accumulator_ratio"], strict=True)
+    pairs = zip(series["feeds"], columns, strict=True)
     for at, (name, ratio) in enumerate(pairs):
         axes.plot(
             at_s,

@@ -50,7 +50,9 @@ fn main() {
             *x = [0.0; 6];
         }
     });
-    let all: Vec<_> = (0..METERS).map(|meter| (meter, healthy.as_slice())).collect();
+    let all: Vec<_> = (0..METERS)
+        .map(|meter| (meter, healthy.as_slice()))
+        .collect();
     let mut one_lost = all.clone();
     one_lost[1].1 = &lost;
     for block in [1, 8, 32, 256, 4_096] {

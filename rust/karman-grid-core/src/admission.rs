@@ -31,17 +31,27 @@ pub struct Grant {
     pub binding: Option<Binding>,
 }
 
-/// For each contingency whether the reserve may count on its plan: feasible, held by every agent
-/// concerned, and the failure would be seen at once.
-pub type Covered<'a> = &'a dyn Fn(ContingencyIx) -> bool;
+/// What the reserve may count on in one contingency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// Its plan is feasible, held by every agent concerned, and the failure is seen at once.
+    Armed,
+    /// Not now: nothing may be over its limit after it without any action.
+    Bare,
+    /// Never: not even the lowest caps help, so cutting for it would be in vain (rule 27).
+    Futile,
+}
+
+/// Cover of each contingency.
+pub type Covers<'a> = &'a dyn Fn(ContingencyIx) -> Cover;
 
 /// Rows that normal operation must respect, each with its right-hand side: limits now, and for
 /// each failure what is tolerated until its plan has taken effect (no more than the limit where
-/// the plan cannot be counted on).
+/// the plan cannot be counted on, nothing where no cut could help).
 pub fn operating_rows<'a>(
     now: &'a Case,
     contingencies: &'a [Contingency],
-    covered: Covered,
+    covers: Covers,
     bias_w: &[f64],
 ) -> Vec<(Option<ContingencyIx>, &'a Row, f64)> {
     let limit_now_w = |row: &Row| row.limit_w - row.bias_w(bias_w);
@@ -52,21 +62,27 @@ pub fn operating_rows<'a>(
         else {
             continue;
         };
+        let cover = covers(ix);
+        if cover == Cover::Futile {
+            continue;
+        }
         rows.extend(case.rows.iter().map(|row| {
             let overload_w = row.overload_w - row.bare_w - row.bias_w(bias_w);
-            let limit_w = if covered(ix) { overload_w } else { limit_after_w(row, bias_w) };
+            let armed = cover == Cover::Armed;
+            let limit_w = if armed { overload_w } else { limit_after_w(row, bias_w) };
             (Some(ix), row, limit_w)
         }));
     }
     rows
 }
 
-/// The grant for load in proportion to `full_w` (each rack at its highest caps).
+/// The grant for load in proportion to `full_w` (each rack at its highest caps). `usable`: some
+/// agent is ready, and no failure is beyond help.
 pub fn grant(
     topology: &Topology,
     rows: &[(Option<ContingencyIx>, &Row, f64)],
     full_w: &[f64],
-    agents_ready: bool,
+    usable: bool,
 ) -> Grant {
     let total_w: f64 = full_w.iter().sum();
     let mut scale = f64::INFINITY;
@@ -80,7 +96,7 @@ pub fn grant(
     }
     let reserve_w = topology.reserve_w();
     let static_w = topology.feed_rating_w() - reserve_w;
-    if !agents_ready || !topology.site.jobs_wait_for_lease || !scale.is_finite() {
+    if !usable || !topology.site.jobs_wait_for_lease || !scale.is_finite() {
         return Grant { load_w: static_w, grant_w: 0.0, grant_ratio: 0.0, binding: None };
     }
     let load_w = scale * total_w;

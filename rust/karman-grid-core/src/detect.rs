@@ -43,7 +43,11 @@ impl Detector {
     /// A detector for every meter of `topology`. Meters are independent of each other if they
     /// have the same position and hang on different UPSs (preferred parents decide).
     pub fn new(topology: &Topology) -> Detector {
-        let positions = [MeterPosition::UpsOutput, MeterPosition::Pdu, MeterPosition::Branch];
+        let positions = [
+            MeterPosition::UpsOutput,
+            MeterPosition::Pdu,
+            MeterPosition::Branch,
+        ];
         let of_class = |position: MeterPosition| -> Vec<usize> {
             (0..topology.meters.len())
                 .filter(|at| topology.meters[*at].position == position)
@@ -64,9 +68,15 @@ impl Detector {
             judges.push(Judge::new(true, [member(topology, at)]));
         }
         let meters = topology.meters.iter().zip(places);
-        let instruments =
-            meters.map(|(meter, place)| instrument(topology, meter, place)).collect();
-        Detector { instruments, judges, marks: Vec::with_capacity(256), unknown_meter_blocks: 0 }
+        let instruments = meters
+            .map(|(meter, place)| instrument(topology, meter, place))
+            .collect();
+        Detector {
+            instruments,
+            judges,
+            marks: Vec::with_capacity(256),
+            unknown_meter_blocks: 0,
+        }
     }
 
     /// Passes a block and appends what has happened. Blocks of an unknown meter are counted and
@@ -78,10 +88,16 @@ impl Detector {
         };
         self.marks.clear();
         instrument.pass.push(block, &mut self.marks);
-        let Some(end) = instrument.pass.end() else { return };
+        let Some(end) = instrument.pass.end() else {
+            return;
+        };
         instrument.block_ns = end.since(block.first_mono_ns);
         see(instrument, block.meter, end, events);
-        events.extend(self.marks.iter().filter_map(|mark| immediate(block.meter, mark)));
+        events.extend(
+            self.marks
+                .iter()
+                .filter_map(|mark| immediate(block.meter, mark)),
+        );
         let (judge, slot) = (instrument.judge, instrument.slot);
         self.judges[judge].report(slot, end, &self.marks, events);
     }
@@ -120,12 +136,16 @@ impl Detector {
 
     /// Newest values of a waveform meter.
     pub fn values(&self, meter: MeterIx) -> Option<MeterValues> {
-        self.instruments.get(meter.at()).and_then(|i| i.pass.values().copied())
+        self.instruments
+            .get(meter.at())
+            .and_then(|i| i.pass.values().copied())
     }
 
     /// Whether losses are detected at `meter`: three healthy cycles have been seen.
     pub fn armed(&self, meter: MeterIx) -> bool {
-        self.instruments.get(meter.at()).is_some_and(|i| i.pass.armed())
+        self.instruments
+            .get(meter.at())
+            .is_some_and(|i| i.pass.armed())
     }
 
     /// Whether `meter` has fallen silent.
@@ -135,7 +155,9 @@ impl Detector {
 
     /// Exact counters of a meter's blocks and frames.
     pub fn counts(&self, meter: MeterIx) -> PassCounts {
-        self.instruments.get(meter.at()).map_or(PassCounts::default(), |i| i.pass.counts())
+        self.instruments
+            .get(meter.at())
+            .map_or(PassCounts::default(), |i| i.pass.counts())
     }
 
     /// Blocks that named a meter the site does not have.
@@ -171,15 +193,14 @@ fn member(topology: &Topology, at: usize) -> Member {
         .ancestor(meter.element, ElementKind::Ups)
         .or_else(|| topology.ancestor(meter.element, ElementKind::Feed))
         .unwrap_or(meter.element);
-    Member { meter: MeterIx::of(at), path: path.0, streams: meter.sample_rate_hz.is_some() }
+    Member {
+        meter: MeterIx::of(at),
+        path: path.0,
+        streams: meter.sample_rate_hz.is_some(),
+    }
 }
 
-fn see(
-    instrument: &mut Instrument,
-    meter: MeterIx,
-    at: MonoNs,
-    events: &mut Vec<ElectricalEvent>,
-) {
+fn see(instrument: &mut Instrument, meter: MeterIx, at: MonoNs, events: &mut Vec<ElectricalEvent>) {
     let heard = instrument.heard.get_or_insert(at);
     let first_abnormal_mono_ns = *heard;
     *heard = at.max(*heard);
@@ -198,12 +219,15 @@ fn see(
 /// Marks that are events by themselves.
 fn immediate(meter: MeterIx, mark: &Mark) -> Option<ElectricalEvent> {
     let (kind, first_abnormal_mono_ns, depth_ratio) = match mark.what {
-        Shown::Suspect { first_abnormal, residual, fresh: true } => {
-            (EventKind::Suspect, first_abnormal, residual)
-        }
-        Shown::Overload { first_abnormal, ratio } => {
-            (EventKind::Overload, first_abnormal, ratio)
-        }
+        Shown::Suspect {
+            first_abnormal,
+            residual,
+            fresh: true,
+        } => (EventKind::Suspect, first_abnormal, residual),
+        Shown::Overload {
+            first_abnormal,
+            ratio,
+        } => (EventKind::Overload, first_abnormal, ratio),
         Shown::OverloadEnded { ratio } => (EventKind::OverloadEnded, mark.at, ratio),
         Shown::Suspect { .. } | Shown::Signs { .. } => return None,
     };

@@ -11,9 +11,11 @@ use crate::topology::Topology;
 /// How long a device's highest reading is remembered as its demand, ns.
 const DEMAND_WINDOW_NS: u64 = 5 * NS_PER_S;
 /// A device that uses this much of its cap would use more.
-const STARVED_RATIO: f64 = 0.95;
+const STARVED_RATIO: f64 = 0.98;
 /// Room above the highest reading that a request asks for.
-const REQUEST_MARGIN_RATIO: f64 = 1.05;
+const REQUEST_MARGIN_RATIO: f64 = 1.04;
+
+const _: () = assert!(STARVED_RATIO * REQUEST_MARGIN_RATIO > 1.0);
 
 /// Newest reading of a meter.
 #[derive(Clone, Copy, Debug, PartialEq)]

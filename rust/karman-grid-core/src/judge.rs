@@ -90,7 +90,11 @@ impl Case {
 
     fn apply(&mut self, mark: &Mark, now: MonoNs) {
         match mark.what {
-            Shown::Suspect { first_abnormal, residual, fresh } => {
+            Shown::Suspect {
+                first_abnormal,
+                residual,
+                fresh,
+            } => {
                 self.suspect_at = Some(now);
                 self.first_abnormal = first_abnormal;
                 self.residual = residual;
@@ -114,7 +118,10 @@ impl Case {
     }
 
     fn forget(&mut self) {
-        self.signs = Signs { confirmed: self.signs.confirmed, ..Signs::default() };
+        self.signs = Signs {
+            confirmed: self.signs.confirmed,
+            ..Signs::default()
+        };
         (self.dead_since, self.held_since, self.well_since) = (None, None, None);
     }
 
@@ -140,12 +147,15 @@ impl Case {
 
     /// Dead with its own current gone, for as long as a group has to be.
     fn gone(&self, now: MonoNs) -> bool {
-        self.dead_since.is_some_and(|at| now.since(at) >= GROUP_DEAD_NS)
+        self.dead_since
+            .is_some_and(|at| now.since(at) >= GROUP_DEAD_NS)
     }
 
     /// On its way there.
     fn going(&self, now: MonoNs) -> bool {
-        let in_time = self.suspect_at.is_some_and(|at| now.since(at) < GROUP_WAIT_NS);
+        let in_time = self
+            .suspect_at
+            .is_some_and(|at| now.since(at) < GROUP_WAIT_NS);
         self.undecided() && in_time && !self.gone(now) && (self.signs.dead || self.signs.dying)
     }
 }
@@ -167,7 +177,11 @@ impl Judge {
     /// A judge for these meters; `at_input` if they sit at UPS inputs.
     pub fn new(at_input: bool, members: impl IntoIterator<Item = Member>) -> Judge {
         let cases = members.into_iter().map(Case::new).collect();
-        Judge { at_input, cases, done: MonoNs(0) }
+        Judge {
+            at_input,
+            cases,
+            done: MonoNs(0),
+        }
     }
 
     /// A meter has reported up to `until`, with these marks.
@@ -179,7 +193,8 @@ impl Judge {
         events: &mut Vec<ElectricalEvent>,
     ) {
         let case = &mut self.cases[slot];
-        case.marks.extend(marks.iter().filter(|mark| !is_overload(mark)));
+        case.marks
+            .extend(marks.iter().filter(|mark| !is_overload(mark)));
         case.reported = Some(until);
         case.awake = true;
         self.run(events);
@@ -199,17 +214,23 @@ impl Judge {
 
     /// Whether anything is going on at any meter.
     fn waiting(&self) -> bool {
-        self.cases.iter().any(|case| case.stage != Stage::Quiet || !case.marks.is_empty())
+        self.cases
+            .iter()
+            .any(|case| case.stage != Stage::Quiet || !case.marks.is_empty())
     }
 
     /// Up to when every meter that is waited for has reported.
     fn frontier(&self) -> Option<MonoNs> {
         let waited_for = self.cases.iter().filter(|case| case.awake);
-        waited_for.map(|case| case.reported.unwrap_or_default()).min()
+        waited_for
+            .map(|case| case.reported.unwrap_or_default())
+            .min()
     }
 
     fn run(&mut self, events: &mut Vec<ElectricalEvent>) {
-        let Some(frontier) = self.frontier() else { return };
+        let Some(frontier) = self.frontier() else {
+            return;
+        };
         if !self.waiting() {
             return;
         }
@@ -231,7 +252,11 @@ impl Judge {
     fn next_time(&self) -> Option<MonoNs> {
         let marks = self.cases.iter().filter_map(|case| case.marks.front());
         let marks = marks.map(|mark| mark.at.max(self.done));
-        let deadlines = self.cases.iter().flat_map(|case| case.deadlines()).flatten();
+        let deadlines = self
+            .cases
+            .iter()
+            .flat_map(|case| case.deadlines())
+            .flatten();
         marks.chain(deadlines.filter(|at| *at > self.done)).min()
     }
 
@@ -276,8 +301,10 @@ impl Judge {
         }
         // Others may have been lost a moment before as part of the same group.
         let lost = |case: &Case| case.gone(now) || case.stage == Stage::Lost;
-        let others: Vec<usize> =
-            together.into_iter().filter(|other| lost(&self.cases[*other])).collect();
+        let others: Vec<usize> = together
+            .into_iter()
+            .filter(|other| lost(&self.cases[*other]))
+            .collect();
         if others.is_empty() {
             // The fault's own path died; the others only sagged with it.
             self.say(slot, EventKind::FeedLost, Stage::Lost, now, events);
@@ -294,9 +321,13 @@ impl Judge {
     /// Meters on other paths whose suspicion fell within 2 ms of this one's.
     fn together(&self, slot: usize) -> Vec<usize> {
         let this = &self.cases[slot];
-        let Some(at) = this.suspect_at else { return Vec::new() };
+        let Some(at) = this.suspect_at else {
+            return Vec::new();
+        };
         let close = |other: &Case| {
-            other.suspect_at.is_some_and(|t| t.0.abs_diff(at.0) <= TOGETHER_NS)
+            other
+                .suspect_at
+                .is_some_and(|t| t.0.abs_diff(at.0) <= TOGETHER_NS)
         };
         (0..self.cases.len())
             .filter(|other| self.cases[*other].path != this.path && close(&self.cases[*other]))
@@ -318,7 +349,10 @@ impl Judge {
             }
         }
         let case = &self.cases[slot];
-        if case.well_since.is_some_and(|at| now.since(at) >= RESTORED_NS) {
+        if case
+            .well_since
+            .is_some_and(|at| now.since(at) >= RESTORED_NS)
+        {
             self.say(slot, EventKind::Restored, Stage::Quiet, now, events);
         }
     }
@@ -347,5 +381,8 @@ impl Judge {
 }
 
 fn is_overload(mark: &Mark) -> bool {
-    matches!(mark.what, Shown::Overload { .. } | Shown::OverloadEnded { .. })
+    matches!(
+        mark.what,
+        Shown::Overload { .. } | Shown::OverloadEnded { .. }
+    )
 }

@@ -47,7 +47,10 @@ mod tests {
         for value in 1..=9 {
             ring.put(value);
         }
-        assert_eq!([ring.back(1), ring.back(2), ring.back(3), ring.back(4)], [9, 8, 7, 6]);
+        assert_eq!(
+            [ring.back(1), ring.back(2), ring.back(3), ring.back(4)],
+            [9, 8, 7, 6]
+        );
         ring.fill(0);
         assert_eq!(ring.back(1), 0);
     }

@@ -7,8 +7,11 @@
 //! depend on how frames are cut into blocks. Never allocates once a meter's rate is known, except
 //! where marks outgrow their vector.
 
+mod continuity;
 pub mod dip;
+mod follow;
 pub mod kernel;
+mod overload;
 pub mod values;
 pub mod windows;
 
@@ -23,36 +26,15 @@ use windows::Windows;
 pub const RATE_HZ: [f64; 2] = [1_000.0, 200_000.0];
 /// Frequencies the tracking may settle at, Hz.
 pub const FREQUENCY_HZ: [f64; 2] = [40.0, 70.0];
-/// Healthy half cycles in a row before a meter arms: three cycles.
-const LEARN_HALVES: u32 = 6;
-/// Phase voltages that can be learned as healthy, per unit of nominal.
-const LEARN_VOLTAGE: [f64; 2] = [0.5, 1.5];
-/// Largest change between half cycles while learning, per unit.
-const LEARN_STEADY: f64 = 0.03;
 /// The healthy voltage follows with this share per half cycle (0.4 s).
 const REFERENCE_SHARE: f64 = 0.02;
 /// Healthy current and frequency follow with this share per half cycle.
 const FOLLOW_SHARE: f64 = 0.5;
-/// An armed meter takes no frequency further away than this, Hz (a phase jump looks like one) …
-const JUMP_HZ: f64 = 0.5;
-/// … unless it says so for this many half cycles in a row.
-const JUMP_HALVES: u32 = 8;
 /// A suspicion needs the voltage amplitude below this share of the healthy one: a phase jump
 /// leaves it where it is.
 const SUSPECT_RATIO: f64 = 0.90;
 /// A half cycle's RMS below this is a dip whatever the scores say.
 const CONFIRM_RATIO: f64 = 0.85;
-/// Overload starts above this share of the rated current …
-const OVERLOAD_RATIO: f64 = 1.05;
-/// … held for half a cycle and this long: an inrush of half a cycle, smeared by the window of
-/// 0.5 ms, ends before.
-const OVERLOAD_EXTRA_MS: f64 = 0.9;
-/// One phase over the threshold for this many half cycles is an overload too.
-const OVERLOAD_HALVES: u32 = 3;
-/// Overload ends when every phase has stayed under the rating this long, ms.
-const OVERLOAD_END_MS: f64 = 100.0;
-/// A gap longer than this starts the meter again, s.
-const GAP_MAX_S: f64 = 2.0;
 
 /// What is known about a meter beforehand.
 #[derive(Clone, Copy, Debug)]
@@ -222,109 +204,14 @@ impl MeterPass {
                 self.on_edge(&mut track, now, marks);
             }
             if self.dip.frames_to_look() == 0 {
-                self.dip.look(&mut track.kernel, track.rate_hz, self.healthy, now, marks);
+                self.dip
+                    .look(&mut track.kernel, track.rate_hz, self.healthy, now, marks);
             }
         }
         if from < frames.len() {
             track.end = block.frame_mono_ns(frames.len());
         }
         self.track = Some(track);
-    }
-
-    /// The track for this block, new where there is none or the meter's rate has changed.
-    fn admit(
-        &mut self,
-        block: &SampleBlock<'_>,
-        whole: bool,
-        marks: &mut Vec<Mark>,
-    ) -> Option<Box<Track>> {
-        let rate_hz = 1e12 / block.period_ps.max(1) as f64;
-        let scales = [block.scale_v, block.scale_a];
-        let sound = scales.iter().all(|s| s.is_finite() && *s > 0.0);
-        if !whole || !sound || rate_hz < RATE_HZ[0] || rate_hz > RATE_HZ[1] {
-            return None;
-        }
-        let same = |t: &Track| t.period_ps == block.period_ps && t.scale == scales;
-        match self.track.take() {
-            Some(track) if same(&track) => Some(track),
-            before => {
-                self.counts.restarts += u64::from(before.is_some());
-                Some(self.start(block, marks))
-            }
-        }
-    }
-
-    /// Starts learning anew with this block.
-    fn start(&mut self, block: &SampleBlock<'_>, marks: &mut Vec<Mark>) -> Box<Track> {
-        let rate_hz = 1e12 / block.period_ps as f64;
-        let hz = self.config.nominal_hz;
-        self.armed = false;
-        self.over_halves = 0;
-        self.dip.close();
-        self.dip.forget(block.first_mono_ns, marks);
-        let mut kernel = Kernel::new(rate_hz, hz, FREQUENCY_HZ[0]);
-        let root_2 = core::f64::consts::SQRT_2;
-        kernel.scale = [
-            (f64::from(block.scale_v) / (root_2 * self.config.nominal_v)) as f32,
-            (f64::from(block.scale_a) / (root_2 * self.config.rated_a)) as f32,
-        ];
-        let windows = Windows::new(rate_hz, hz);
-        windows.align(&mut kernel);
-        Box::new(Track {
-            rate_hz,
-            period_ps: block.period_ps,
-            scale: [block.scale_v, block.scale_a],
-            to_edge: windows.frames_to_edge(),
-            kernel,
-            windows,
-            frequency_hz: hz,
-            learned_halves: 0,
-            jump_halves: 0,
-            next_frame: block.first_frame,
-            gap: [0, 0],
-            end: block.first_mono_ns,
-        })
-    }
-
-    /// First frame of the block to pass, after accounting for gaps and for frames seen before.
-    fn continue_at(
-        &mut self,
-        track: &mut Box<Track>,
-        block: &SampleBlock<'_>,
-        frames: usize,
-        marks: &mut Vec<Mark>,
-    ) -> usize {
-        let (first, last) = (block.first_frame, block.first_frame + frames as u64);
-        let expected = track.next_frame;
-        let gap_max = (track.rate_hz * GAP_MAX_S) as u64;
-        let again = first < expected && block.first_mono_ns >= track.end;
-        if again || first > expected.saturating_add(gap_max) {
-            self.counts.restarts += 1;
-            self.counts.frames_missing += first.saturating_sub(expected);
-            *track = self.start(block, marks);
-        } else if first > expected {
-            let missing = first - expected;
-            self.counts.frames_missing += missing;
-            track.gap = [expected, first];
-            track.kernel.skip(missing);
-            track.windows.skip(missing);
-            track.windows.align(&mut track.kernel);
-            track.to_edge = track.windows.frames_to_edge();
-            self.dip.forget(block.first_mono_ns, marks);
-        } else if first < expected {
-            let old = expected.min(last) - first;
-            let late = track.gap[0] <= first && last <= track.gap[1];
-            let count = if late {
-                &mut self.counts.frames_out_of_order
-            } else {
-                &mut self.counts.frames_duplicate
-            };
-            *count += old;
-            track.next_frame = expected.max(last);
-            return old as usize;
-        }
-        track.next_frame = last;
-        0
     }
 
     fn enter_dip(&mut self, track: &mut Track, now: MonoNs, marks: &mut Vec<Mark>) {
@@ -341,24 +228,12 @@ impl MeterPass {
         self.dip.open(now, track.rate_hz);
         marks.push(Mark {
             at: now,
-            what: Shown::Suspect { first_abnormal, residual, fresh: true },
+            what: Shown::Suspect {
+                first_abnormal,
+                residual,
+                fresh: true,
+            },
         });
-    }
-
-    fn enter_overload(&mut self, track: &Track, now: MonoNs, marks: &mut Vec<Mark>) {
-        let frames = f64::from(track.kernel.over) * track.period_ps as f64 / 1e3;
-        let back = frames + kernel::WINDOW_I_MS * 0.5e6;
-        self.overload(now, back as u64, track.kernel.current(), marks);
-    }
-
-    fn overload(&mut self, now: MonoNs, back_ns: u64, ratio: f32, marks: &mut Vec<Mark>) {
-        self.under_ms = 0.0;
-        if self.overloaded {
-            return;
-        }
-        self.overloaded = true;
-        let first_abnormal = MonoNs(now.0.saturating_sub(back_ns));
-        marks.push(Mark { at: now, what: Shown::Overload { first_abnormal, ratio } });
     }
 
     /// What happens sixteen times a cycle.
@@ -412,7 +287,8 @@ impl MeterPass {
         if lowest < CONFIRM_RATIO {
             self.dip.confirm();
         }
-        self.dip.note_edge(lowest >= dip::WELL_RATIO && steady, residual, now, marks);
+        self.dip
+            .note_edge(lowest >= dip::WELL_RATIO && steady, residual, now, marks);
         let learn_again = self.dip.well_edges() > 0;
         if self.dip.is_open() {
             track.kernel.blend = if learn_again { [1.0, 0.0] } else { [0.0, 1.0] };
@@ -423,36 +299,13 @@ impl MeterPass {
         }
     }
 
-    fn watch_current(
-        &mut self,
-        track: &Track,
-        half: &PhaseValues,
-        at_half: bool,
-        now: MonoNs,
-        marks: &mut Vec<Mark>,
-    ) {
-        let highest = half.current_a.iter().copied().fold(0.0, f64::max) / self.config.rated_a;
-        let segment_ms = 1e3 / track.frequency_hz / track.windows.per_cycle as f64;
-        if at_half && self.armed {
-            self.over_halves = if highest > OVERLOAD_RATIO { self.over_halves + 1 } else { 0 };
-            if self.over_halves == OVERLOAD_HALVES {
-                let back_ms = f64::from(OVERLOAD_HALVES) * 500.0 / track.frequency_hz;
-                self.overload(now, (back_ms * 1e6) as u64, highest as f32, marks);
-            }
-        }
-        self.under_ms = if highest < 1.0 { self.under_ms + segment_ms } else { 0.0 };
-        if self.overloaded && self.under_ms >= OVERLOAD_END_MS {
-            self.overloaded = false;
-            let what = Shown::OverloadEnded { ratio: highest as f32 };
-            marks.push(Mark { at: now, what });
-        }
-    }
-
     /// What happens twice a cycle: frequency, learning, values.
     fn on_half(&mut self, track: &mut Track, now: MonoNs) {
         let estimate = track.windows.frequency_hz();
         let accepted = self.follow_frequency(track, estimate);
-        let Some(cycle) = self.phase_values(track, Span::Cycle) else { return };
+        let Some(cycle) = self.phase_values(track, Span::Cycle) else {
+            return;
+        };
         let voltage = cycle.voltage_mean_v() / self.config.nominal_v;
         let current = cycle.current_mean_a() / self.config.rated_a;
         if !self.armed {
@@ -474,7 +327,11 @@ impl MeterPass {
             frequency_hz: estimate.filter(|_| accepted),
             half_cycle: half.unwrap_or(cycle),
             cycle,
-            validity: if sound { Validity::Good } else { Validity::Questionable },
+            validity: if sound {
+                Validity::Good
+            } else {
+                Validity::Questionable
+            },
         });
     }
 
@@ -488,62 +345,6 @@ impl MeterPass {
                     && cycle.current_a[p] >= 0.8 * healthy_a
                     && cycle.current_a[p] <= 1.15 * healthy_a
             })
-    }
-
-    /// Follows the frequency; whether the estimate was believed.
-    fn follow_frequency(&mut self, track: &mut Track, estimate: Option<f64>) -> bool {
-        let Some(hz) = estimate else { return false };
-        let far = (hz - track.frequency_hz).abs() > JUMP_HZ;
-        track.jump_halves = if far { track.jump_halves + 1 } else { 0 };
-        let in_range = hz >= FREQUENCY_HZ[0] && hz <= FREQUENCY_HZ[1];
-        let believed = !far || !self.armed || track.jump_halves >= JUMP_HALVES;
-        let free_running = self.dip.is_open() && self.dip.well_edges() == 0;
-        if !in_range || !believed || free_running {
-            return false;
-        }
-        let share = if far { 1.0 } else { FOLLOW_SHARE };
-        track.frequency_hz += share * (hz - track.frequency_hz);
-        track.kernel.set_frequency(track.rate_hz, track.frequency_hz);
-        track.windows.set_frequency(&mut track.kernel, track.frequency_hz);
-        true
-    }
-
-    /// Counts healthy half cycles and arms after three cycles of them.
-    fn learn(&mut self, track: &mut Track, cycle: &PhaseValues, tracked: bool) {
-        let unit = self.config.nominal_v;
-        let before = self.phase_values(track, Span::HalfBefore);
-        let after = self.phase_values(track, Span::Half);
-        let (Some(before), Some(after)) = (before, after) else { return };
-        let steady = (0..3).all(|p| {
-            let per_unit = cycle.voltage_v[p] / unit;
-            let change = (after.voltage_v[p] - before.voltage_v[p]).abs() / unit;
-            per_unit >= LEARN_VOLTAGE[0] && per_unit <= LEARN_VOLTAGE[1] && change <= LEARN_STEADY
-        });
-        let near = track.jump_halves == 0;
-        let healthy = steady && tracked && near;
-        track.learned_halves = if healthy { track.learned_halves + 1 } else { 0 };
-        if track.learned_halves >= LEARN_HALVES {
-            self.armed = true;
-            self.healthy[0] = cycle.voltage_mean_v() / unit;
-            self.healthy[1] = cycle.current_mean_a() / self.config.rated_a;
-            track.kernel.clear_scores();
-            self.dip.well_again();
-            self.arm(track);
-        }
-    }
-
-    /// Gives the kernel its thresholds for a healthy meter.
-    fn arm(&self, track: &mut Track) {
-        let kernel = &mut track.kernel;
-        if kernel.sag_sum < 0.0 {
-            kernel.clear_scores();
-        }
-        kernel.blend = [0.5, 0.5];
-        kernel.set_reference(track.rate_hz, self.healthy[0] as f32);
-        kernel.sag_sum = SUSPECT_RATIO * self.healthy[0] * kernel.window_v as f64;
-        kernel.over_sum = kernel.current_sum(OVERLOAD_RATIO);
-        let over_ms = 500.0 / track.frequency_hz + OVERLOAD_EXTRA_MS;
-        kernel.over_frames = (over_ms * 1e-3 * track.rate_hz).ceil() as u32;
     }
 }
 
@@ -559,4 +360,3 @@ enum Span {
 fn residual(kernel: &Kernel, healthy: [f64; 2]) -> f32 {
     kernel.voltage() / healthy[0] as f32
 }
-

@@ -10,14 +10,13 @@ const TRIALS: u64 = 1_000;
 const AFTER_S: f64 = 0.06;
 
 /// One trial on four output meters: meter 0 is changed from `at_s` on, the others stay healthy.
-fn trial(
-    dice: &mut Dice,
-    after_s: f64,
-    change: impl Fn(f64, &mut [f64; 6]),
-) -> (Bench, f64) {
+fn trial(dice: &mut Dice, after_s: f64, change: impl Fn(f64, &mut [f64; 6])) -> (Bench, f64) {
     let at_s = 0.2 + dice.unit() / 60.0;
     let mut wave = Wave::random(RATE_HZ, dice);
-    let mut other = Wave { dice: Dice(dice.next()), ..wave.clone() };
+    let mut other = Wave {
+        dice: Dice(dice.next()),
+        ..wave.clone()
+    };
     let count = ((at_s + after_s) * RATE_HZ) as usize;
     let healthy = other.frames(count, |_, _| {});
     let struck = wave.frames(count, |t, x| {
@@ -26,7 +25,10 @@ fn trial(
         }
     });
     let mut bench = Bench::new(RATE_HZ);
-    bench.play(&[(0, &struck), (1, &healthy), (2, &healthy), (3, &healthy)], 8);
+    bench.play(
+        &[(0, &struck), (1, &healthy), (2, &healthy), (3, &healthy)],
+        8,
+    );
     (bench, at_s)
 }
 
@@ -47,7 +49,10 @@ fn losses(
         assert_eq!(lost.len(), 1, "{name} {number}: {:?}", bench.kinds(0));
         assert_eq!(lost[0].meter.at(), 0);
         assert!(bench.of(EventKind::Cancelled).is_empty(), "{name} {number}");
-        assert!((1..OUTPUTS).all(|meter| bench.kinds(meter).is_empty()), "{name} {number}");
+        assert!(
+            (1..OUTPUTS).all(|meter| bench.kinds(meter).is_empty()),
+            "{name} {number}"
+        );
         delays.push(delay_ms(&bench, at_s, &lost[0]));
         let first_ms = (lost[0].first_abnormal_mono_ns.0 - bench.time(0).0) as f64 * 1e-6;
         onset.push(first_ms - at_s * 1e3);
@@ -124,7 +129,9 @@ fn a_lost_phase_or_its_fuse_is_no_loss() {
 fn all_voltages_gone_while_current_flows_on_is_a_sensor() {
     let mut dice = Dice(5);
     for _ in 0..100 {
-        let (bench, _) = trial(&mut dice, 0.1, |_, x| (0..3).for_each(|phase| x[phase] = 0.0));
+        let (bench, _) = trial(&mut dice, 0.1, |_, x| {
+            (0..3).for_each(|phase| x[phase] = 0.0)
+        });
         assert_eq!(bench.kinds(0), [EventKind::Suspect, EventKind::Sag]);
     }
 }
@@ -133,7 +140,9 @@ fn all_voltages_gone_while_current_flows_on_is_a_sensor() {
 fn a_lost_load_is_no_lost_feed() {
     let mut dice = Dice(6);
     for _ in 0..100 {
-        let (bench, _) = trial(&mut dice, 0.1, |_, x| (3..6).for_each(|phase| x[phase] = 0.0));
+        let (bench, _) = trial(&mut dice, 0.1, |_, x| {
+            (3..6).for_each(|phase| x[phase] = 0.0)
+        });
         assert!(bench.events.is_empty(), "{:?}", bench.events);
     }
 }
@@ -169,7 +178,13 @@ fn common(meters: &[usize], until_s: f64, total_s: f64, keep: [f64; 2]) -> Bench
             (3..6).for_each(|phase| x[phase] *= keep[1]);
         }
     });
-    let of = |meter: usize| if meters.contains(&meter) { &struck } else { &healthy };
+    let of = |meter: usize| {
+        if meters.contains(&meter) {
+            &struck
+        } else {
+            &healthy
+        }
+    };
     let recordings: Vec<_> = (0..8).map(|meter| (meter, of(meter).as_slice())).collect();
     let mut bench = Bench::new(RATE_HZ);
     bench.play(&recordings, 8);
@@ -206,7 +221,10 @@ fn paths_dipping_together_are_a_sag() {
 fn paths_dead_together_are_feeds_lost_after_5_ms() {
     let bench = common(&[1, 2], 0.4, 0.4, [0.0, 0.0]);
     for meter in [1, 2] {
-        assert_eq!(bench.kinds(meter), [EventKind::Suspect, EventKind::FeedsLost]);
+        assert_eq!(
+            bench.kinds(meter),
+            [EventKind::Suspect, EventKind::FeedsLost]
+        );
     }
     for event in bench.of(EventKind::FeedsLost) {
         let delay = delay_ms(&bench, 0.2, &event);
@@ -236,7 +254,10 @@ fn two_feeds_lost_apart_are_two_losses() {
     };
     let (first, second) = (lost_at(0.2, &mut wave.clone()), lost_at(0.29, &mut wave));
     let mut bench = Bench::new(RATE_HZ);
-    bench.play(&[(0, &first), (1, &second), (2, &healthy), (3, &healthy)], 16);
+    bench.play(
+        &[(0, &first), (1, &second), (2, &healthy), (3, &healthy)],
+        16,
+    );
     assert_eq!(bench.kinds(0), [EventKind::Suspect, EventKind::FeedLost]);
     assert_eq!(bench.kinds(1), [EventKind::Suspect, EventKind::FeedLost]);
 }

@@ -49,7 +49,10 @@ fn harmless(
         let [lost, sags, suspects, overloads] = count(name, rate_hz, &make);
         assert_eq!(lost, 0, "{name}");
         assert_eq!(overloads, 0, "{name}");
-        assert!(sags <= sags_max && suspects <= suspects_max, "{name}: {sags} {suspects}");
+        assert!(
+            sags <= sags_max && suspects <= suspects_max,
+            "{name}: {sags} {suspects}"
+        );
     }
 }
 
@@ -114,9 +117,9 @@ fn harmonic_step() {
         let (ratio, shift) = (dice.between(0.02, 0.08), dice.between(0.0, TAU));
         let hz = wave.frequency_hz;
         Box::new(move |t, x| {
-            for phase in 0..3 {
+            for (phase, x) in x.iter_mut().take(3).enumerate() {
                 let theta = TAU * (hz * t - phase as f64 / 3.0);
-                x[phase] += ratio * libm::sin(5.0 * theta + shift);
+                *x += ratio * libm::sin(5.0 * theta + shift);
             }
         })
     });
@@ -124,14 +127,17 @@ fn harmonic_step() {
 
 /// Rebuilds the voltages with another angle.
 fn turned(wave: &Wave, at: impl Fn(f64) -> f64 + 'static) -> Change {
-    let wave = Wave { phase: 0.0, ..wave.clone() };
+    let wave = Wave {
+        phase: 0.0,
+        ..wave.clone()
+    };
     let mut start: Option<f64> = None;
     Box::new(move |t, x| {
         // Phase a and the quadrature of b and c give the angle that the signal has now.
         let quadrature = (x[2] - x[1]) / 3_f64.sqrt();
-        let angle = *start.get_or_insert_with(|| {
-            libm::atan2(x[0], quadrature) - TAU * wave.frequency_hz * t
-        }) + TAU * wave.frequency_hz * t
+        let angle = *start
+            .get_or_insert_with(|| libm::atan2(x[0], quadrature) - TAU * wave.frequency_hz * t)
+            + TAU * wave.frequency_hz * t
             + at(t);
         let new = wave.at(angle, 1.0);
         *x = new;
@@ -141,7 +147,11 @@ fn turned(wave: &Wave, at: impl Fn(f64) -> f64 + 'static) -> Change {
 #[test]
 fn frequency_ramp() {
     harmless("4 Hz/s ramp", 0, 0, |dice, wave| {
-        let sign = if dice.next().is_multiple_of(2) { 4.0 } else { -4.0 };
+        let sign = if dice.next().is_multiple_of(2) {
+            4.0
+        } else {
+            -4.0
+        };
         turned(wave, move |t| TAU * 0.5 * sign * t * t)
     });
 }
@@ -149,7 +159,11 @@ fn frequency_ramp() {
 #[test]
 fn phase_jump_of_5_degrees() {
     harmless("5 degrees", 0, 0, |dice, wave| {
-        let sign = if dice.next().is_multiple_of(2) { 1.0 } else { -1.0 };
+        let sign = if dice.next().is_multiple_of(2) {
+            1.0
+        } else {
+            -1.0
+        };
         turned(wave, move |_| sign * 5.0_f64.to_radians())
     });
 }
@@ -157,7 +171,11 @@ fn phase_jump_of_5_degrees() {
 #[test]
 fn phase_jump_of_30_degrees() {
     harmless("30 degrees", 0, 0, |dice, wave| {
-        let sign = if dice.next().is_multiple_of(2) { 1.0 } else { -1.0 };
+        let sign = if dice.next().is_multiple_of(2) {
+            1.0
+        } else {
+            -1.0
+        };
         turned(wave, move |_| sign * 30.0_f64.to_radians())
     });
 }
@@ -178,7 +196,11 @@ fn load_step() {
     harmless("load step", 0, 0, |dice, wave| {
         // Never above the rating: that would be an overload.
         let up = (1.0 / wave.load).min(1.3);
-        let times = if dice.next().is_multiple_of(2) { 0.7 } else { up };
+        let times = if dice.next().is_multiple_of(2) {
+            0.7
+        } else {
+            up
+        };
         Box::new(move |_, x| (3..6).for_each(|phase| x[phase] *= times))
     });
 }

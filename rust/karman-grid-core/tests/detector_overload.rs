@@ -24,7 +24,10 @@ fn delays_ms(ratio: f64, nominal_hz: f64, trials: u64) -> Vec<f64> {
             bench.play(&[(0, &frames)], 8);
             assert_eq!(bench.kinds(0), [EventKind::Overload]);
             let event = bench.events[0];
-            assert!((event.depth_ratio / ratio as f32 - 1.0).abs() < 0.05, "{event:?}");
+            assert!(
+                (event.depth_ratio / ratio as f32 - 1.0).abs() < 0.05,
+                "{event:?}"
+            );
             let first_ms =
                 (event.first_abnormal_mono_ns.0 - bench.time(0).0) as f64 * 1e-6 - at_s * 1e3;
             assert!(first_ms.abs() < 0.5, "{first_ms}");
@@ -91,12 +94,21 @@ fn full_load_is_no_overload_and_an_overload_ends_once() {
     let mut wave = Wave::random(RATE_HZ, &mut Dice(14));
     wave.load = 1.0;
     let frames = wave.frames((1.0 * RATE_HZ) as usize, |t, x| {
-        let times = if (0.3..0.5).contains(&t) { 1.3 } else if t >= 0.5 { 0.98 } else { 1.0 };
+        let times = if (0.3..0.5).contains(&t) {
+            1.3
+        } else if t >= 0.5 {
+            0.98
+        } else {
+            1.0
+        };
         (3..6).for_each(|lane| x[lane] *= times);
     });
     let mut bench = Bench::new(RATE_HZ);
     bench.play(&[(0, &frames)], 8);
-    assert_eq!(bench.kinds(0), [EventKind::Overload, EventKind::OverloadEnded]);
+    assert_eq!(
+        bench.kinds(0),
+        [EventKind::Overload, EventKind::OverloadEnded]
+    );
     let ended = delay_ms(&bench, 0.5, &bench.of(EventKind::OverloadEnded)[0]);
     assert!((100.0..=125.0).contains(&ended), "{ended}");
 }

@@ -56,12 +56,18 @@ fn outcome(recordings: &[Recording], rate_hz: f64, cuts: &[usize]) -> Outcome {
     {
         let length = *cut.next().expect("a cycle has no end");
         let until = (at[meter] + length).min(recordings[meter].len());
-        bench.push(meter, at[meter] as u64, &recordings[meter][at[meter]..until]);
+        bench.push(
+            meter,
+            at[meter] as u64,
+            &recordings[meter][at[meter]..until],
+        );
         at[meter] = until;
     }
     let mut events = bench.events.clone();
     events.sort_by_key(|event| (event.detected_mono_ns, event.meter, event.kind));
-    let values = (0..recordings.len()).map(|m| bench.detector.values(MeterIx::of(m))).collect();
+    let values = (0..recordings.len())
+        .map(|m| bench.detector.values(MeterIx::of(m)))
+        .collect();
     (events, values)
 }
 
@@ -112,7 +118,8 @@ fn missing_blocks_never_look_like_a_loss() {
     let mut dice = Dice(2);
     for rate_hz in [8_000.0, 32_000.0] {
         for _ in 0..200 {
-            let frames = Wave::random(rate_hz, &mut dice).frames((rate_hz * 0.6) as usize, |_, _| {});
+            let frames =
+                Wave::random(rate_hz, &mut dice).frames((rate_hz * 0.6) as usize, |_, _| {});
             let mut bench = Bench::new(rate_hz);
             bench.start();
             for (at, block) in frames.chunks(16).enumerate() {
@@ -157,12 +164,24 @@ fn a_silent_meter_is_blind_and_never_lost() {
     bench.play(&[(0, &frames[..4_000])], 16);
     let mut events = Vec::new();
     let end = bench.time(4_000);
-    bench.detector.tick(end.plus_ns(299 * NS_PER_MS), &mut events);
-    assert!(events.iter().all(|event| event.meter != MeterIx(0)), "{events:?}");
-    bench.detector.tick(end.plus_ns(301 * NS_PER_MS), &mut events);
-    bench.detector.tick(end.plus_ns(302 * NS_PER_MS), &mut events);
-    let kinds: Vec<_> =
-        events.iter().filter(|e| e.meter == MeterIx(0)).map(|e| e.kind).collect();
+    bench
+        .detector
+        .tick(end.plus_ns(299 * NS_PER_MS), &mut events);
+    assert!(
+        events.iter().all(|event| event.meter != MeterIx(0)),
+        "{events:?}"
+    );
+    bench
+        .detector
+        .tick(end.plus_ns(301 * NS_PER_MS), &mut events);
+    bench
+        .detector
+        .tick(end.plus_ns(302 * NS_PER_MS), &mut events);
+    let kinds: Vec<_> = events
+        .iter()
+        .filter(|e| e.meter == MeterIx(0))
+        .map(|e| e.kind)
+        .collect();
     assert_eq!(kinds, [EventKind::Blind]);
     assert!(bench.detector.blind(MeterIx(0)));
     bench.push(0, 7_000, &frames[7_000..]);

@@ -25,7 +25,9 @@ fn errors(rate_hz: f64, nominal_hz: f64, frequency_hz: f64, noise: f64) -> [f64;
     let mut worst = [0.0_f64; 4];
     for (at, block) in frames.chunks(16).enumerate() {
         bench.push(0, at as u64 * 16, block);
-        let Some(v) = bench.detector.values(MeterIx(0)) else { continue };
+        let Some(v) = bench.detector.values(MeterIx(0)) else {
+            continue;
+        };
         if v.taken_mono_ns < bench.time((0.3 * rate_hz) as u64) {
             continue;
         }
@@ -56,9 +58,17 @@ fn values_match_closed_form_at_all_rates_and_frequencies() {
             }
         }
     }
-    println!("worst: U {:.5} % I {:.5} % P {:.5} % f {:.3} mHz",
-        worst[0] * 100.0, worst[1] * 100.0, worst[2] * 100.0, worst[3]);
-    assert!(worst[0] < 0.001 && worst[2] < 0.002 && worst[3] < 10.0, "{worst:?}");
+    println!(
+        "worst: U {:.5} % I {:.5} % P {:.5} % f {:.3} mHz",
+        worst[0] * 100.0,
+        worst[1] * 100.0,
+        worst[2] * 100.0,
+        worst[3]
+    );
+    assert!(
+        worst[0] < 0.001 && worst[2] < 0.002 && worst[3] < 10.0,
+        "{worst:?}"
+    );
     assert!(worst[1] < 0.001, "{worst:?}");
 }
 
@@ -66,7 +76,10 @@ fn values_match_closed_form_at_all_rates_and_frequencies() {
 fn values_match_at_50_hz_and_with_noise() {
     for frequency_hz in [47.5, 50.0, 52.5] {
         let worst = errors(32_000.0, 50.0, frequency_hz, 0.0);
-        assert!(worst[0] < 0.001 && worst[2] < 0.002 && worst[3] < 10.0, "{worst:?}");
+        assert!(
+            worst[0] < 0.001 && worst[2] < 0.002 && worst[3] < 10.0,
+            "{worst:?}"
+        );
     }
     let worst = errors(32_000.0, 60.0, 60.3, 0.005);
     assert!(worst[0] < 0.002 && worst[3] < 30.0, "{worst:?}");

@@ -247,7 +247,7 @@ fn step_one(
     ceiling_w: f32,
     rate_w_s: f32,
 ) -> (f32, f32) {
-    let target = if demand_w < cap_w {
+    let target = if demand_w <= cap_w {
         cap_w * excess
     } else {
         cap_w

@@ -8,6 +8,7 @@ pub mod faults;
 pub mod gpu;
 pub mod hall;
 mod link;
+pub mod live;
 mod loss;
 mod measure;
 pub mod meters;

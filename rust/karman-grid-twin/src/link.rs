@@ -51,10 +51,6 @@ impl Sim {
     }
 
     fn note(&mut self, entry: &Entry, decided: &mut Decided) {
-        if std::env::var("KG_DEBUG").is_ok() && !matches!(entry, Entry::Cap { .. } | Entry::Books { .. }) {
-            let load: f64 = self.plant.rack_power_w().iter().sum();
-            eprintln!("{:10.1} load {load:8.0} {entry:?}", self.sent_ns as f64 / 1e6 - 30000.0);
-        }
         match entry {
             Entry::Event(event) => {
                 let (meter, kind) = (u64::from(event.meter.0), event.kind as u64);

@@ -51,7 +51,7 @@ pub(crate) struct Measure {
     shares: Shares,
     flows: Mean,
     flows_10ms: Mean,
-    /// Withheld from the first tier, and missing below the fallback.
+    /// Withheld from the first tier, and withheld by caps below the fallback.
     sums: Mean,
     load_span: Span,
     rack_w: Vec<f64>,
@@ -136,6 +136,16 @@ impl Measure {
     /// The loss that is going on.
     pub(crate) fn open_loss(&mut self) -> Option<&mut Loss> {
         self.losses.last_mut().filter(|loss| loss.is_open())
+    }
+
+    /// The course is kept closely from here on.
+    pub(crate) fn focus(&mut self, now_ns: u64) {
+        self.focus_ns = Some(now_ns);
+    }
+
+    /// Each feed and the UPS above it.
+    pub(crate) fn feeds(&self) -> &[(usize, usize)] {
+        &self.feeds
     }
 
     /// A course of the run without any point.
@@ -239,14 +249,15 @@ impl Measure {
     fn sum_devices(&self, plant: &Plant) -> Sums {
         let mut sums = Sums::default();
         let devices = plant.demand_w().iter().zip(plant.power_w()).zip(&self.tier);
-        for (((demand, power), tier), fallback) in devices.zip(&self.fallback_w) {
+        let caps = self.fallback_w.iter().zip(plant.caps());
+        for (((demand, power), tier), (fallback, cap)) in devices.zip(caps) {
             sums.demand += f64::from(*demand);
             // A device without power is dark, which is not a cap's doing.
             if *power > 0.0 {
                 let withheld = f64::from((demand - power).max(0.0));
                 sums.withheld += withheld;
                 sums.withheld_first_tier += if *tier == 0 { withheld } else { 0.0 };
-                sums.below_fallback += f64::from(demand.min(*fallback) - power);
+                sums.below_fallback += (f64::from(demand.min(*fallback)) - cap.w()).max(0.0);
             }
         }
         sums

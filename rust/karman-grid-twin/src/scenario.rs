@@ -242,6 +242,20 @@ pub fn plan(scenario: &Scenario, topology: &Topology, seed: u64) -> Result<Vec<P
     Ok(planned)
 }
 
+/// An event that begins now, its target drawn from the stream `number`.
+///
+/// # Errors
+/// [`SiteError`] where the site lacks its target.
+pub(crate) fn draw_now(
+    event: &Event,
+    topology: &Topology,
+    seed: u64,
+    number: u64,
+) -> Result<Planned, SiteError> {
+    let now = Event { at_s_min: 0.0, at_s_max: 0.0, ..event.clone() };
+    draw(&now, 0, topology, &mut Rng::stream(seed, Stream::Scenario, number))
+}
+
 /// When the first electrical event begins, ns after the run-in; without one, the first event.
 pub(crate) fn first_disturbance(planned: &[Planned]) -> Option<u64> {
     let electrical = planned.iter().find(|p| p.kind.is_disturbance());

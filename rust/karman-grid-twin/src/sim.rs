@@ -401,6 +401,18 @@ impl Sim {
         fault.map(|fault| self.plant.inject(fault, at_ns))
     }
 
+    /// Begins an event now, as a live run does; its end is filed at once.
+    pub(crate) fn begin_live(&mut self, planned: &Planned, backfeed_tau_ns: u64) {
+        let at_ns = self.now_ns;
+        self.touched = true;
+        self.watch_until_ns = self.watch_until_ns.max(at_ns + EVENT_WINDOW_NS);
+        self.records.digest(&[1, at_ns, planned.kind as u64, 1]);
+        let fault = self.begin(planned, at_ns, backfeed_tau_ns);
+        if let (Some(id), Some(until_ns)) = (fault, planned.until_ns) {
+            self.plant.clear(id, at_ns + (until_ns - planned.at_ns));
+        }
+    }
+
     fn metered(&self, meter: MeterIx) -> ElementIx {
         self.topology.meters[meter.at()].element
     }

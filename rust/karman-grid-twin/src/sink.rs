@@ -199,11 +199,13 @@ pub(crate) struct Keep {
     start_ns: u64,
     pub hash: Sha256,
     pub series: Series,
+    /// Older points of the course than this many are forgotten.
+    pub course_max: usize,
 }
 
 impl Keep {
     pub(crate) fn new(start_ns: u64, series: Series) -> Keep {
-        Keep { start_ns, hash: Sha256::new(), series }
+        Keep { start_ns, hash: Sha256::new(), series, course_max: usize::MAX }
     }
 
     fn course(&mut self, mono_ns: u64, values: &[f64]) {
@@ -214,5 +216,14 @@ impl Keep {
         series.demand_w.push(values[1]);
         series.feed_power_w.push(values[2..2 + feeds].to_vec());
         series.feed_accumulator_ratio.push(values[2 + feeds..].to_vec());
+        // Forgotten by halves, so that forgetting costs nothing on average.
+        let beyond = series.at_ms.len().saturating_sub(self.course_max);
+        if beyond > self.course_max / 2 {
+            series.at_ms.drain(..beyond);
+            series.load_w.drain(..beyond);
+            series.demand_w.drain(..beyond);
+            series.feed_power_w.drain(..beyond);
+            series.feed_accumulator_ratio.drain(..beyond);
+        }
     }
 }

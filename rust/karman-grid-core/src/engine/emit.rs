@@ -30,8 +30,15 @@ impl Engine {
         }
     }
 
-    pub(super) fn ledger_sent(&mut self, device: DeviceIx, cap: Power, expected: Expected) {
+    pub(super) fn ledger_sent(
+        &mut self,
+        device: DeviceIx,
+        cap: Power,
+        expected: Expected,
+        now: MonoNs,
+    ) {
         self.ledger.sent(device, cap);
+        self.asked[device.at()] = now;
         self.expected[device.at()] = expected;
     }
 
@@ -97,7 +104,7 @@ impl Engine {
             self.journal.push(Entry::Cap { mono_ns, decision_seq, device, cap, raise, data_age_ns });
             if !self.is_shadow() {
                 let expected = Expected::Command { command_id: self.command_id };
-                self.ledger_sent(device, cap, expected);
+                self.ledger_sent(device, cap, expected, now);
             }
             let host = self.topology.devices[device.at()].host;
             match batch.last_mut() {

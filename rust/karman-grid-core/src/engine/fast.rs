@@ -85,7 +85,7 @@ impl Engine {
         let representative = self.network.contingencies[own.at()].representative;
         let feasible = self.plans[representative.at()].as_ref().is_some_and(|p| p.feasible);
         let both = event.kind == EventKind::FeedsLost;
-        let lowered = self.fire(representative);
+        let lowered = self.fire(representative, now);
         let because = match feasible && !both {
             true => Because::Fired(own),
             false => Because::Infeasible(own),
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     /// Sends `Fire` to every agent and enters the falls; returns the devices lowered.
-    fn fire(&mut self, plan: ContingencyIx) -> u32 {
+    fn fire(&mut self, plan: ContingencyIx, now: MonoNs) -> u32 {
         let Some(armed) = self.plans[plan.at()].take() else { return 0 };
         self.seq += 1;
         let seq = self.seq;
@@ -113,7 +113,7 @@ impl Engine {
         for (device, cap) in falls {
             let host = &self.topology.hosts[self.topology.devices[device.at()].host.at()];
             if host.actuated && !self.is_shadow() {
-                self.ledger_sent(device, cap, Expected::Fire { seq });
+                self.ledger_sent(device, cap, Expected::Fire { seq }, now);
             }
             lowered += 1;
         }

@@ -2,7 +2,7 @@
 //! it is needed.
 
 use super::{Engine, Network};
-use crate::admission::{grant, lease_ns, operating_rows};
+use crate::admission::{Cover, grant, lease_ns, operating_rows};
 use crate::allocate::{Problem, allocate};
 use crate::command::ToAgent;
 use crate::contingency::{Inputs, enumerate, plan};
@@ -129,11 +129,12 @@ impl Engine {
         }
     }
 
-    /// Whether the reserve may count on the plan of a contingency now.
-    fn covers(&self, ix: ContingencyIx, now: MonoNs, grace: bool) -> bool {
-        let Some(armed) = self.plans[ix.at()].as_ref().filter(|p| p.feasible) else {
-            return false;
-        };
+    /// What the reserve may count on in a contingency now.
+    fn cover(&self, ix: ContingencyIx, now: MonoNs, grace: bool) -> Cover {
+        let Some(armed) = self.plans[ix.at()].as_ref() else { return Cover::Bare };
+        if !armed.feasible {
+            return Cover::Futile;
+        }
         let grace = grace && now.since(self.plan_sent[ix.at()]) < PLAN_GRACE_NS;
         let mut ready = (0..self.hosts.len()).filter(|h| self.is_ready(HostIx::of(*h)));
         let held = self.is_shadow()
@@ -142,21 +143,35 @@ impl Engine {
         // Seen at once: a fresh meter on an element whose loss has this effect.
         let same = self.network.contingencies.iter().filter(|c| c.representative == ix);
         let mut elements = same.map(|c| c.element);
-        held && elements.any(|e| self.image.sees(e, now))
+        match held && elements.any(|e| self.image.sees(e, now)) {
+            true => Cover::Armed,
+            false => Cover::Bare,
+        }
+    }
+
+    /// Whether some credible failure is beyond help: then nothing rises above the static share.
+    fn is_futile(&self) -> bool {
+        let live = self.network.contingencies.iter().filter(|c| c.case.is_some());
+        let mut plans = live.filter_map(|c| self.plans[c.representative.at()].as_ref());
+        plans.any(|p| !p.feasible)
     }
 
     /// Contingencies that are armed, as people count them.
     pub(super) fn armed(&self, now: MonoNs) -> usize {
         let live = self.network.contingencies.iter().filter(|c| c.case.is_some());
-        live.filter(|c| self.covers(c.representative, now, false)).count()
+        let armed = |c: &&crate::contingency::Contingency| {
+            self.cover(c.representative, now, false) == Cover::Armed
+        };
+        live.filter(armed).count()
     }
 
     fn admit(&mut self, now: MonoNs) {
         let any_ready = (0..self.hosts.len()).any(|h| self.is_ready(HostIx::of(h)));
-        let covered = |ix| self.covers(ix, now, true);
+        let covers = |ix| self.cover(ix, now, true);
         let network = &self.network;
-        let rows = operating_rows(&network.now, &network.contingencies, &covered, &self.bias_w);
-        let grant = grant(&self.topology, &rows, &self.full_w, any_ready || self.is_shadow());
+        let rows = operating_rows(&network.now, &network.contingencies, &covers, &self.bias_w);
+        let usable = (any_ready || self.is_shadow()) && !self.is_futile();
+        let grant = grant(&self.topology, &rows, &self.full_w, usable);
         let rack_w = self.rack_power_w(|d| self.ledger.of(d).accounted);
         self.lease_ns =
             lease_ns(&self.topology, &network.contingencies, &network.conditions, &rack_w);
@@ -175,15 +190,15 @@ impl Engine {
         rack_w
     }
 
-    /// Solves for the operating rows; `ceiling_w` bounds what is handed out.
-    fn solve(&self, now: MonoNs, grace: bool, floor_w: &[f64], books: &Books) -> Vec<f64> {
-        let covered = |ix| self.covers(ix, now, grace);
+    /// Solves for the operating rows. Plans on their way count; the guard waits for them.
+    fn solve(&self, now: MonoNs, books: &Books) -> Vec<f64> {
+        let covers = |ix| self.cover(ix, now, true);
         let network = &self.network;
-        let rows = operating_rows(&network.now, &network.contingencies, &covered, &self.bias_w);
+        let rows = operating_rows(&network.now, &network.contingencies, &covers, &self.bias_w);
         let mut rows: Vec<(&Row, f64)> = rows.into_iter().map(|(_, r, w)| (r, w)).collect();
         rows.extend(self.supply.iter().map(|r| (r, r.limit_w)));
         let allocation = allocate(&Problem {
-            floor_w,
+            floor_w: &books.floor_w,
             request_w: &books.request_w,
             ceiling_w: &books.ceiling_w,
             tier: &self.columns.tier,
@@ -197,9 +212,9 @@ impl Engine {
 
     /// Whether these rack powers respect the operating rows.
     fn within(&self, now: MonoNs, grace: bool, rack_w: &[f64]) -> bool {
-        let covered = |ix| self.covers(ix, now, grace);
+        let covers = |ix| self.cover(ix, now, grace);
         let network = &self.network;
-        let rows = operating_rows(&network.now, &network.contingencies, &covered, &self.bias_w);
+        let rows = operating_rows(&network.now, &network.contingencies, &covers, &self.bias_w);
         let rows: Vec<(&Row, f64)> = rows.into_iter().map(|(_, r, w)| (r, w)).collect();
         guard::check(&rows, rack_w).is_ok()
     }
@@ -213,18 +228,23 @@ impl Engine {
             let account = self.ledger.of(d);
             if self.is_commandable(d) { account.requested } else { account.accounted }
         });
-        if self.within(now, true, &rack_w) {
+        // The static share needs no plan; with something lost it is not static any more.
+        let to_static = self.is_futile() && !self.network.lost.any();
+        let above = |d: usize| self.ledger.of(DeviceIx::of(d)).requested > self.fallback[d];
+        let above = to_static && (0..self.fallback.len()).any(above);
+        if !above && self.within(now, true, &rack_w) {
             return;
         }
         let mut books = self.books_now();
         for d in 0..books.ceiling_w.len() {
             if self.is_commandable(DeviceIx::of(d)) {
-                let requested_w = self.ledger.of(DeviceIx::of(d)).requested.w();
-                books.ceiling_w[d] = requested_w.max(books.floor_w[d]);
+                let requested = self.ledger.of(DeviceIx::of(d)).requested;
+                let highest = if to_static { requested.min(self.fallback[d]) } else { requested };
+                books.ceiling_w[d] = highest.w().max(books.floor_w[d]);
                 books.request_w[d] = books.request_w[d].min(books.ceiling_w[d]);
             }
         }
-        let cap_w = self.solve(now, true, &books.floor_w, &books);
+        let cap_w = self.solve(now, &books);
         let falls: Vec<(DeviceIx, Power)> = cap_w
             .iter()
             .enumerate()
@@ -241,8 +261,12 @@ impl Engine {
         if !self.mode.may_raise() || (!moving && now < self.schedule.rebalance) {
             return;
         }
+        if self.is_futile() {
+            self.target = None;
+            return;
+        }
         let books = self.books_now();
-        let cap_w = self.solve(now, false, &books.floor_w, &books);
+        let cap_w = self.solve(now, &books);
         let target: Vec<Power> = cap_w.iter().map(|w| Power::from_w(*w)).collect();
         let gain: Power = target
             .iter()

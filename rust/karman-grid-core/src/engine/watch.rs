@@ -26,8 +26,8 @@ impl Engine {
     pub(super) fn verify(&mut self, device: DeviceIx, sample: &PowerSample, now: MonoNs) {
         let account = self.ledger.of(device);
         let Some(enforced) = account.enforced else { return };
-        let since_fall = sample.taken_mono_ns.since(self.last_fall);
-        let judged = since_fall > DEVICE_MEAN_NS + SETTLE_NS && !self.ledger.is_pending(device);
+        let since_asked = sample.taken_mono_ns.since(self.asked[device.at()]);
+        let judged = since_asked > DEVICE_MEAN_NS + SETTLE_NS && !self.ledger.is_pending(device);
         if !judged {
             self.strikes[device.at()] = 0;
             return;

@@ -133,7 +133,10 @@ impl Dip {
     /// Signs are unknown after a gap.
     pub fn forget(&mut self, now: MonoNs, marks: &mut Vec<Mark>) {
         self.well_edges = 0;
-        let unknown = Signs { confirmed: self.open && self.confirmed, ..Signs::default() };
+        let unknown = Signs {
+            confirmed: self.open && self.confirmed,
+            ..Signs::default()
+        };
         self.show(unknown, self.recent[self.recent_at], now, marks);
     }
 
@@ -155,7 +158,11 @@ impl Dip {
 
     /// Sixteen times a cycle: whether the voltage is well.
     pub fn note_edge(&mut self, well: bool, residual: f32, now: MonoNs, marks: &mut Vec<Mark>) {
-        self.well_edges = if well { self.well_edges.saturating_add(1) } else { 0 };
+        self.well_edges = if well {
+            self.well_edges.saturating_add(1)
+        } else {
+            0
+        };
         if well != self.signs.well {
             self.show(Signs { well, ..self.signs }, residual, now, marks);
         }
@@ -176,7 +183,7 @@ impl Dip {
         let known = healthy[1] >= CURRENT_KNOWN_RATIO;
         let current = kernel.current() / healthy[1].max(CURRENT_KNOWN_RATIO) as f32;
         let gone = !known || current < GONE_RATIO;
-        let flows = known && current >= FLOWS_RATIO[0] && current <= FLOWS_RATIO[1];
+        let flows = known && (FLOWS_RATIO[0]..=FLOWS_RATIO[1]).contains(&current);
         let before = kernel.voltage_before();
         let falling = before > 0.5 * DEAD_RATIO && kernel.voltage() < FALLING_RATIO * before;
         let signs = Signs {
@@ -191,7 +198,11 @@ impl Dip {
         if signs != self.signs {
             self.show(signs, residual, now, marks);
         }
-        self.to_look = if self.fine_frames > 0 { 1 } else { self.coarse_frames };
+        self.to_look = if self.fine_frames > 0 {
+            1
+        } else {
+            self.coarse_frames
+        };
     }
 
     /// A fall from a plateau within a dip is a new suspicion: what other paths did at the start
@@ -205,13 +216,20 @@ impl Dip {
         if old && plateau >= 2.0 * DEAD_RATIO && residual < FALL_RATIO * plateau {
             self.since = now;
             self.fine_frames = (rate_hz * FINE_MS as f64 * 1e-3) as u32;
-            let what = Shown::Suspect { first_abnormal: now, residual, fresh: false };
+            let what = Shown::Suspect {
+                first_abnormal: now,
+                residual,
+                fresh: false,
+            };
             marks.push(Mark { at: now, what });
         }
     }
 
     fn show(&mut self, signs: Signs, residual: f32, now: MonoNs, marks: &mut Vec<Mark>) {
         self.signs = signs;
-        marks.push(Mark { at: now, what: Shown::Signs { signs, residual } });
+        marks.push(Mark {
+            at: now,
+            what: Shown::Signs { signs, residual },
+        });
     }
 }

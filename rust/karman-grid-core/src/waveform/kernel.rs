@@ -6,6 +6,9 @@
 //! runs. Loops over `[f32; 4]` lanes are written so that they vectorise without intrinsics;
 //! nothing here may be contracted to fused multiply-adds (rule 26).
 
+// Lanes are indexed side by side: that is what vectorises.
+#![allow(clippy::needless_range_loop)]
+
 use crate::ring::Ring;
 use crate::sample::CHANNELS;
 
@@ -250,7 +253,11 @@ impl Kernel {
 
     /// Passes over `frames` until they end or something needs a decision.
     pub fn run(&mut self, frames: &[Frame]) -> Stop {
-        let mut stop = Stop { frames: frames.len(), suspect: false, overload: false };
+        let mut stop = Stop {
+            frames: frames.len(),
+            suspect: false,
+            overload: false,
+        };
         let (mut phasor, mut before) = (self.phasor, self.last[1].phasor);
         let mut older = before;
         for (at, raw) in frames.iter().enumerate() {
@@ -261,16 +268,28 @@ impl Kernel {
             let suspect = highest >= SUSPECT && self.sum_v < self.sag_sum;
             let overload = self.over == self.over_frames;
             if suspect | overload {
-                stop = Stop { frames: at + 1, suspect, overload };
+                stop = Stop {
+                    frames: at + 1,
+                    suspect,
+                    overload,
+                };
                 break;
             }
         }
         self.phasor = phasor;
         if let Some(newest) = stop.frames.checked_sub(1) {
-            let second = newest.checked_sub(1).map_or(self.last[1].raw, |at| frames[at]);
+            let second = newest
+                .checked_sub(1)
+                .map_or(self.last[1].raw, |at| frames[at]);
             self.last = [
-                Products { raw: second, phasor: older },
-                Products { raw: frames[newest], phasor: before },
+                Products {
+                    raw: second,
+                    phasor: older,
+                },
+                Products {
+                    raw: frames[newest],
+                    phasor: before,
+                },
             ];
         }
         stop
@@ -280,8 +299,17 @@ impl Kernel {
     #[inline(always)]
     fn step(&mut self, raw: &Frame, phasor: [f32; 2]) -> [f32; 2] {
         let [kv, ki] = self.scale;
-        let v = [f32::from(raw[0]) * kv, f32::from(raw[1]) * kv, f32::from(raw[2]) * kv, 0.0];
-        let i = [f32::from(raw[3]) * ki, f32::from(raw[4]) * ki, f32::from(raw[5]) * ki];
+        let v = [
+            f32::from(raw[0]) * kv,
+            f32::from(raw[1]) * kv,
+            f32::from(raw[2]) * kv,
+            0.0,
+        ];
+        let i = [
+            f32::from(raw[3]) * ki,
+            f32::from(raw[4]) * ki,
+            f32::from(raw[5]) * ki,
+        ];
         self.match_reference(&v);
         add_squares(&mut self.sums, raw);
         let [cos, sin] = phasor;
@@ -291,7 +319,10 @@ impl Kernel {
         }
         self.average(clarke(v[0], v[1], v[2]), clarke(i[0], i[1], i[2]));
         let [turn_cos, turn_sin] = self.turn;
-        [cos * turn_cos - sin * turn_sin, sin * turn_cos + cos * turn_sin]
+        [
+            cos * turn_cos - sin * turn_sin,
+            sin * turn_cos + cos * turn_sin,
+        ]
     }
 
     /// Comb reference, matched missing amplitude and its four integrals.
@@ -313,7 +344,11 @@ impl Kernel {
         for lane in 0..4 {
             let raised = self.score[lane] + (missing[lane] * self.gain[lane] - self.leak[lane]);
             let score = smaller(larger(raised, 0.0), SCORE_MAX);
-            self.age[lane] = if score > 0.0 { self.age[lane] + 1.0 } else { 0.0 };
+            self.age[lane] = if score > 0.0 {
+                self.age[lane] + 1.0
+            } else {
+                0.0
+            };
             self.score[lane] = score;
         }
     }
@@ -330,6 +365,10 @@ impl Kernel {
         self.sum_v_lag += enters - leaves_lag;
         self.sum_i += f64::from(current) - leaves_i;
         self.amplitude.put([voltage, current]);
-        self.over = if self.sum_i > self.over_sum { self.over.saturating_add(1) } else { 0 };
+        self.over = if self.sum_i > self.over_sum {
+            self.over.saturating_add(1)
+        } else {
+            0
+        };
     }
 }

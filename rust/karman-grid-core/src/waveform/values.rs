@@ -34,7 +34,9 @@ impl PhaseValues {
 
     /// Sum of the phases' apparent powers, VA.
     pub fn power_apparent_va(&self) -> f64 {
-        (0..3).map(|phase| self.voltage_v[phase] * self.current_a[phase]).sum()
+        (0..3)
+            .map(|phase| self.voltage_v[phase] * self.current_a[phase])
+            .sum()
     }
 
     /// Mean of the phases' RMS voltages, V.

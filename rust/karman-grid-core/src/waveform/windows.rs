@@ -61,7 +61,11 @@ pub struct Windows {
 impl Windows {
     /// Windows for `rate_hz` frames a second at `frequency_hz`.
     pub fn new(rate_hz: f64, frequency_hz: f64) -> Windows {
-        let per_cycle = if rate_hz < SLOW_HZ { PER_CYCLE_SLOW } else { PER_CYCLE };
+        let per_cycle = if rate_hz < SLOW_HZ {
+            PER_CYCLE_SLOW
+        } else {
+            PER_CYCLE
+        };
         let length = rate_hz / frequency_hz / per_cycle as f64;
         Windows {
             per_cycle,
@@ -245,5 +249,9 @@ fn means<'a>(segments: impl Iterator<Item = &'a (Integrals, f64)>) -> Means {
         frames += length;
     }
     let [a, b, c, ia, ib, ic, pa, pb, pc] = total.map(|sum| sum / frames);
-    Means { voltage: [a, b, c], current: [ia, ib, ic], power: [pa, pb, pc] }
+    Means {
+        voltage: [a, b, c],
+        current: [ia, ib, ic],
+        power: [pa, pb, pc],
+    }
 }

@@ -21,23 +21,20 @@ pub const OUTPUTS: usize = 4;
 
 /// Four UPSs with a feed each; a waveform meter at every output, then at every input.
 pub fn site(nominal_hz: f64) -> Topology {
-    let mut elements =
-        vec![json!({"id": "grid", "kind": "utility", "rating_w": 4.0 * LIMIT_W})];
+    let mut elements = vec![json!({"id": "grid", "kind": "utility", "rating_w": 4.0 * LIMIT_W})];
     let mut meters = Vec::new();
     for name in ["a", "b", "c", "d"] {
         let (ups, feed) = (format!("ups-{name}"), format!("feed-{name}"));
-        elements.push(
-            json!({"id": ups, "kind": "ups", "parents": ["grid"], "rating_w": LIMIT_W}),
-        );
-        elements.push(
-            json!({"id": feed, "kind": "feed", "parents": [ups], "rating_w": LIMIT_W}),
-        );
+        elements.push(json!({"id": ups, "kind": "ups", "parents": ["grid"], "rating_w": LIMIT_W}));
+        elements.push(json!({"id": feed, "kind": "feed", "parents": [ups], "rating_w": LIMIT_W}));
         meters.push(json!({"id": format!("out-{name}"), "element": feed,
             "position": "ups_output", "sample_rate_hz": 32000.0}));
     }
     for name in ["a", "b", "c", "d"] {
-        meters.push(json!({"id": format!("in-{name}"), "element": format!("ups-{name}"),
-            "position": "ups_input", "sample_rate_hz": 32000.0}));
+        meters.push(
+            json!({"id": format!("in-{name}"), "element": format!("ups-{name}"),
+            "position": "ups_input", "sample_rate_hz": 32000.0}),
+        );
     }
     let spec = json!({"schema": 1, "element": elements, "meter": meters,
         "site": {"name": "four paths", "nominal_v": NOMINAL_V, "nominal_hz": nominal_hz,
@@ -153,7 +150,11 @@ impl Wave {
         let mut out = [0; 6];
         for (lane, x) in x.iter().enumerate() {
             let noisy = x + self.noise * self.dice.normal();
-            let unit = if lane < 3 { NOMINAL_V * SQRT_2 / SCALE_V } else { RATED_A * SQRT_2 / SCALE_A };
+            let unit = if lane < 3 {
+                NOMINAL_V * SQRT_2 / SCALE_V
+            } else {
+                RATED_A * SQRT_2 / SCALE_A
+            };
             out[lane] = (noisy * unit).round().clamp(-32_768.0, 32_767.0) as i16;
         }
         out
@@ -191,7 +192,11 @@ impl Bench {
     pub fn with_nominal(rate_hz: f64, nominal_hz: f64) -> Bench {
         // Whole nanoseconds, so that times do not depend on where blocks begin.
         let period_ps = (1e9 / rate_hz).round() as u64 * 1_000;
-        Bench { detector: Detector::new(&site(nominal_hz)), events: Vec::new(), period_ps }
+        Bench {
+            detector: Detector::new(&site(nominal_hz)),
+            events: Vec::new(),
+            period_ps,
+        }
     }
 
     /// From now on meters that have not been heard are not waited for.
@@ -234,12 +239,19 @@ impl Bench {
     }
 
     pub fn of(&self, kind: EventKind) -> Vec<ElectricalEvent> {
-        self.events.iter().copied().filter(|event| event.kind == kind).collect()
+        self.events
+            .iter()
+            .copied()
+            .filter(|event| event.kind == kind)
+            .collect()
     }
 
     pub fn kinds(&self, meter: usize) -> Vec<EventKind> {
-        let mut events: Vec<_> =
-            self.events.iter().filter(|event| event.meter.at() == meter).collect();
+        let mut events: Vec<_> = self
+            .events
+            .iter()
+            .filter(|event| event.meter.at() == meter)
+            .collect();
         events.sort_by_key(|event| (event.detected_mono_ns, event.kind));
         events.iter().map(|event| event.kind).collect()
     }
