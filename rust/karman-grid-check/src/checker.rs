@@ -46,6 +46,11 @@ impl Checker {
         &self.plant
     }
 
+    /// Violations noted so far; what is still held may add to them at the end.
+    pub fn violations(&self) -> usize {
+        self.findings.len()
+    }
+
     /// Time of the newest record, ns.
     #[must_use]
     pub fn last_mono_ns(&self) -> u64 {

@@ -72,6 +72,38 @@ fn a_dead_bus_is_always_found() {
 }
 
 #[test]
+fn a_dead_bus_is_found_at_every_rate_and_frequency() {
+    let mut dice = Dice(20);
+    for (rate_hz, nominal_hz) in [
+        (4_800.0, 60.0),
+        (8_000.0, 50.0),
+        (10_000.0, 60.0),
+        (32_000.0, 50.0),
+        (100_000.0, 60.0),
+    ] {
+        let mut delays = Vec::new();
+        for _ in 0..100 {
+            let at_s = 0.25 + dice.unit() / 60.0;
+            let mut wave = Wave::random(rate_hz, &mut dice);
+            wave.frequency_hz += nominal_hz - 60.0;
+            let frames = wave.frames(((at_s + 0.02) * rate_hz) as usize, |t, x| {
+                if t >= at_s {
+                    *x = [0.0; 6];
+                }
+            });
+            let mut bench = Bench::with_nominal(rate_hz, nominal_hz);
+            bench.play(&[(0, &frames)], 8);
+            let lost = bench.of(EventKind::FeedLost);
+            assert_eq!(lost.len(), 1, "{rate_hz} {:?}", bench.events);
+            delays.push(delay_ms(&bench, at_s, &lost[0]));
+        }
+        let most = quantile(&mut delays, 1.0);
+        println!("dead bus at {rate_hz} S/s, {nominal_hz} Hz: n 100 max {most:.2} ms");
+        assert!(most <= 3.5);
+    }
+}
+
+#[test]
 fn a_bolted_fault_is_found_though_current_flows() {
     let mut delays = losses("bolted fault", 200, |dice| {
         let times = dice.between(1.5, 8.0);

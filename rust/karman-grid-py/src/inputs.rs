@@ -5,7 +5,7 @@ use karman_grid_core::site::SiteSpec;
 use karman_grid_twin::arrivals::{Arrival, ArrivalParams, generate};
 use karman_grid_twin::scenario::Scenario;
 use karman_grid_twin::serving::ServingParams;
-use karman_grid_twin::sim::{Control, Inputs, Workload};
+use karman_grid_twin::sim::{Control, FIRST_EPOCH, Inputs, Workload};
 use pyo3::prelude::*;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl Prepared {
                 None => generator = Some((document.serving, document.arrivals, scale)),
             }
         }
-        let inputs = Inputs { site, scenario, seed: 0, control, workload: fixed };
+        let inputs = Inputs { site, scenario, seed: 0, epoch: FIRST_EPOCH, control, workload: fixed };
         Ok(Prepared { inputs, generator })
     }
 

@@ -80,6 +80,26 @@ impl Judge {
         }
     }
 
+    /// The verdict if the run ended at `end_mono_ns`; it goes on all the same.
+    ///
+    /// # Errors
+    /// `TraceError` for a record that cannot be.
+    pub fn verdict_so_far(&self, end_mono_ns: u64) -> PyResult<check::Verdict> {
+        match (&self.error, &self.checker) {
+            (Some(error), _) => Err(errors::trace(error.clone())),
+            (_, Some(checker)) => {
+                let end_mono_ns = end_mono_ns.max(checker.last_mono_ns());
+                checker.clone().finish(end_mono_ns).map_err(errors::trace)
+            }
+            (_, None) => Err(errors::shape("run", "it has not begun")),
+        }
+    }
+
+    /// Violations found so far.
+    pub fn violations(&self) -> usize {
+        self.checker.as_ref().map_or(0, check::Checker::violations)
+    }
+
     fn header(&self, start_mono_ns: u64, fallbacks: &[Power]) -> check::Header {
         let id = |e: &ElementIx| self.topology.elements[e.at()].id.clone();
         let elements = self.topology.elements.iter().zip(&self.curves).map(|(element, curves)| {

@@ -8,7 +8,10 @@ mod errors;
 mod facts;
 mod inputs;
 mod judge;
+mod live;
+mod metrics;
 mod run;
+mod view;
 
 use pyo3::prelude::*;
 
@@ -18,6 +21,8 @@ mod _core {
     use crate::errors::{SiteError, TraceError};
     #[pymodule_export]
     use crate::facts::site_facts;
+    #[pymodule_export]
+    use crate::live::LiveTwin;
     #[pymodule_export]
     use crate::run::{judge_traces, run_scenario};
 }

@@ -37,6 +37,8 @@ pub(crate) enum Due {
     Written(DeviceIx),
     /// An agent looks at its clock.
     Poll(HostIx),
+    /// Something was done to the plant; only the record waits for its turn.
+    Done { kind: EventKind, devices: Vec<DeviceIx>, duration_ns: Option<u64> },
 }
 
 /// What will happen, in order of time; ties in the order in which they were foreseen.

@@ -40,6 +40,10 @@ impl Sim {
         let mut journal = std::mem::take(&mut self.journal);
         for entry in journal.drain(..) {
             self.note(&entry, &mut decided);
+            let fine = matches!(entry, Entry::Cap { .. } | Entry::Books { .. });
+            if let Some(told) = self.told.as_mut().filter(|_| !fine) {
+                told.push(entry);
+            }
         }
         self.journal = journal;
         let mut outbox = std::mem::take(&mut self.outbox);
@@ -192,6 +196,9 @@ impl Sim {
             Due::Poll(host) => {
                 let (agents, mut around) = self.around();
                 agents.poll(host, at_ns, &mut around);
+            }
+            Due::Done { kind, devices, duration_ns } => {
+                self.records.event(at_ns, kind, &devices, duration_ns);
             }
         }
         let mut acked = std::mem::take(&mut self.agents.acked);

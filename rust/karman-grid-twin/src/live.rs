@@ -6,14 +6,17 @@
 use crate::loss::Loss;
 use crate::measure::Measure;
 use crate::protection::Mode;
-use crate::result::{Latencies, LatencyMs, Quantiles, Series};
+use crate::result::{Latencies, LatencyMs, Quantiles, RunResult, Series};
 use crate::rng::{Rng, Stream};
+use crate::runner::config_hash;
 use crate::scenario::{self, Event, EventKind};
 use crate::sim::{FINE_NS, Inputs, Sim};
 use crate::sink::{Keep, Sink};
 use karman_grid_core::engine::Status;
 use karman_grid_core::error::SiteError;
-use karman_grid_core::time::{MonoNs, ns_from_ms};
+use karman_grid_core::journal::Entry;
+use karman_grid_core::time::{MonoNs, NS_PER_S, ns_from_ms};
+use karman_grid_core::topology::Topology;
 use serde::Serialize;
 
 /// Points of its course that a live run remembers: two minutes and the 6 s around an event.
@@ -94,6 +97,7 @@ impl Live {
         keep.course_max = COURSE_MAX;
         sim.run_in();
         sim.records.flush(sink, &mut keep);
+        sim.told = Some(Vec::new());
         let backfeed_tau_max_ms = inputs.scenario.timing.backfeed_tau_max_ms;
         Ok(Live { sim, keep, seed: inputs.seed, backfeed_tau_max_ms, injected: 0 })
     }
@@ -147,6 +151,12 @@ impl Live {
     pub fn is_static(&self) -> bool {
         let caps = self.sim.plant.caps().iter().zip(&self.sim.fallbacks);
         caps.fold(true, |all, (cap, fallback)| all & (cap <= fallback))
+    }
+
+    /// Devices in all, and those whose cap register stands at or under the fallback.
+    pub fn fallback_count(&self) -> (usize, usize) {
+        let caps = self.sim.plant.caps().iter().zip(&self.sim.fallbacks);
+        (self.sim.fallbacks.len(), caps.filter(|(cap, fallback)| cap <= fallback).count())
     }
 
     /// What the controller knows; absent once it is dead.
@@ -212,6 +222,30 @@ impl Live {
             time_to_limit_ms: loss.time_to_limit_ms(),
             commands_expected: loss.commands_expected(),
         })
+    }
+
+    /// What the engine did since the last call, but for single caps and books; bounded by the
+    /// caller, who must call.
+    pub fn told(&mut self) -> Vec<Entry> {
+        self.sim.told.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The figures of the run so far; `inputs` as it was started with.
+    pub fn result(&self, inputs: &Inputs) -> RunResult {
+        let config = config_hash(inputs);
+        let mut result = self.sim.clone().into_result(inputs, &config, self.keep.clone());
+        result.duration_s = self.now_ns() as f64 / NS_PER_S as f64;
+        result
+    }
+
+    /// The site.
+    pub fn topology(&self) -> &Topology {
+        &self.sim.topology
+    }
+
+    /// Instant of the run-in's end on the engine's clock, ns.
+    pub fn start_ns(&self) -> u64 {
+        self.sim.start_ns
     }
 
     /// The course of the last minutes.

@@ -181,7 +181,7 @@ impl Measure {
         self.restoring = false;
     }
 
-    /// One step of the plant, from `at_ns` on.
+    /// One step of the plant, which ended at `at_ns`.
     pub(crate) fn step(
         &mut self,
         plant: &Plant,
@@ -194,7 +194,7 @@ impl Measure {
         self.flows.push_with(step_ns, flow_w, load_w);
         self.flows_10ms.push(step_ns, flow_w);
         self.follow_network(plant);
-        if at_ns < self.start_ns {
+        if at_ns <= self.start_ns {
             return;
         }
         let mut ratio: f64 = 0.0;

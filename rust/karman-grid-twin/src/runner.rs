@@ -106,7 +106,7 @@ fn settle(seconds: &mut VecDeque<Second>, left: usize, sink: &mut dyn Sink, keep
 }
 
 /// SHA-256 over everything that a run depends on but the seed.
-fn config_hash(inputs: &Inputs) -> [u8; 32] {
+pub(crate) fn config_hash(inputs: &Inputs) -> [u8; 32] {
     let mut hash = Sha256::new();
     let plain = (&inputs.site, &inputs.scenario, inputs.control);
     // Plain structs with string keys: writing them into memory cannot fail.
@@ -125,7 +125,7 @@ fn config_hash(inputs: &Inputs) -> [u8; 32] {
 }
 
 impl Sim {
-    fn into_result(self, inputs: &Inputs, config: &[u8; 32], mut keep: Keep) -> RunResult {
+    pub(crate) fn into_result(self, inputs: &Inputs, config: &[u8; 32], mut keep: Keep) -> RunResult {
         let (topology, measure) = (&self.topology, &self.measure);
         let mut latencies = Latencies::default();
         measure.losses.iter().for_each(|loss| loss.latencies(topology, &mut latencies));

@@ -5,7 +5,7 @@
 //! start of the run-in; a clone goes on exactly as the original, so that a run can be rewound. The
 //! engine gets sample blocks, power samples, messages of agents and time, and nothing else.
 
-use crate::agents::{Agenda, Agents, Around};
+use crate::agents::{Agenda, Agents, Around, Due};
 use crate::demandfeed::DemandFeed;
 use crate::faults::{Fault, FaultId};
 use crate::hall::Plant;
@@ -51,8 +51,8 @@ const FLOW_MOVED_RATIO: f64 = 0.002;
 /// Every step is recorded for this long after an event and after a cap was written, ns.
 const EVENT_WINDOW_NS: u64 = NS_PER_S;
 const CAP_WINDOW_NS: u64 = 200 * NS_PER_MS;
-/// Epoch of the one controller that a run knows.
-const EPOCH: u64 = 1;
+/// Epoch of the controller in a run of its own.
+pub const FIRST_EPOCH: u64 = 1;
 
 /// Who holds the caps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,8 @@ pub struct Inputs {
     pub scenario: Scenario,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// Epoch of the controller: above every one that an agent has obeyed.
+    pub epoch: u64,
     /// Who holds the caps.
     pub control: Control,
     /// Requests, where they make the demand.
@@ -113,6 +115,8 @@ pub struct Sim {
     pub(crate) measure: Measure,
     pub(crate) outbox: Vec<(HostIx, ToAgent)>,
     pub(crate) journal: Vec<Entry>,
+    /// What the engine did, for whoever tells it to people; absent: nobody listens.
+    pub(crate) told: Option<Vec<Entry>>,
     /// Plans as they were sent, by host.
     pub(crate) plans: Vec<BTreeMap<ContingencyIx, Vec<(DeviceIx, Power)>>>,
     pub(crate) faulty: Vec<bool>,
@@ -149,7 +153,7 @@ impl Sim {
         let scenario = &inputs.scenario;
         let params = plant_params(scenario, inputs.workload.is_some())?;
         let mut plant = Plant::new(&topology, params, inputs.seed)?;
-        let engine = Engine::new(Topology::clone(&topology), EPOCH)?;
+        let engine = Engine::new(Topology::clone(&topology), inputs.epoch)?;
         let fallbacks = match inputs.control {
             Control::Off => topology.devices.iter().map(|d| d.cap_max).collect(),
             Control::On | Control::Static75 => engine.fallbacks().to_vec(),
@@ -167,6 +171,7 @@ impl Sim {
             agenda: Agenda::default(),
             outbox: Vec::new(),
             journal: Vec::new(),
+            told: None,
             plans: vec![BTreeMap::new(); topology.hosts.len()],
             faulty: vec![false; topology.devices.len()],
             decide_ns: ns_from_ms(scenario.timing.decide_ms),
@@ -192,7 +197,9 @@ impl Sim {
             plant,
             topology,
         };
-        if sim.engine.is_some() {
+        sim.record_flow(0);
+        if let Some(engine) = &sim.engine {
+            sim.measure.grant_ratio = Some(engine.status(MonoNs(0)).grant.grant_ratio);
             sim.agents.hello(0, &mut sim.agenda);
         }
         Ok(sim)
@@ -258,6 +265,7 @@ impl Sim {
         self.hear_waves(to_ns);
         self.run_agenda(to_ns);
         self.now_ns = to_ns;
+        self.record_truth(to_ns);
         self.read_polled(from_ns, to_ns, false);
         self.read_devices(from_ns, to_ns);
         if to_ns.is_multiple_of(TICK_NS) {
@@ -271,6 +279,7 @@ impl Sim {
         self.live(COARSE_NS);
         self.run_agenda(to_ns);
         self.now_ns = to_ns;
+        self.record_truth(to_ns);
         self.read_polled(from_ns, to_ns, true);
         self.read_devices(from_ns, to_ns);
         self.tick(to_ns);
@@ -286,15 +295,20 @@ impl Sim {
             demand.step(&mut self.plant, from_ns, step_ns.max(SLOT_NS), self.start_ns);
         }
         self.plant.step(step_ns);
+        self.measure.step(&self.plant, from_ns + step_ns, step_ns, &mut self.records);
+    }
+
+    /// Records trips of the step that ends now, and flows.
+    fn record_truth(&mut self, now_ns: u64) {
         for trip in self.plant.trips() {
             self.measure.trips += 1;
             if let TripPlace::Element(element) = trip.place {
-                self.records.trip(from_ns, element);
+                self.records.trip(now_ns, element);
             }
-            self.watch_until_ns = self.watch_until_ns.max(from_ns + EVENT_WINDOW_NS);
+            self.touched = true;
+            self.watch_until_ns = self.watch_until_ns.max(now_ns + EVENT_WINDOW_NS);
         }
-        self.record_flow(from_ns);
-        self.measure.step(&self.plant, from_ns, step_ns, &mut self.records);
+        self.record_flow(now_ns);
     }
 
     /// Records flows unless they have hardly moved since they last were.
@@ -355,7 +369,9 @@ impl Sim {
         if planned.kind.is_disturbance() {
             self.measure.before_disturbance();
         }
-        self.records.event(at_ns, planned.kind, &planned.devices, lasts_ns);
+        let devices = planned.devices.clone();
+        let done = Due::Done { kind: planned.kind, devices, duration_ns: lasts_ns };
+        self.agenda.push(at_ns, done);
         let first = planned.elements.first().copied();
         let meter = planned.meters.first().copied();
         let fault = match planned.kind {

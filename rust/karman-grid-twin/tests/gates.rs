@@ -47,7 +47,7 @@ fn feed_loss_holds_for_a_thousand_seeds() {
 #[test]
 fn without_control_the_hall_trips_and_the_static_share_is_safe_but_serves_less() {
     let off = run_one("feed-loss", 3, Control::Off);
-    assert!(off.trips > 0 && off.accumulator_max_ratio >= 1.0);
+    assert!(off.trips > 0 && off.accumulator_max_ratio > 0.99, "{} trips", off.trips);
     assert_eq!((off.commands_sent, off.grant_ratio), (0, None));
     let fixed = run_one("feed-loss", 3, Control::Static75);
     assert_eq!((fixed.trips, fixed.over_limit_ms), (0, 0.0));

@@ -10,7 +10,7 @@ use karman_grid_twin::protection::Mode;
 use karman_grid_twin::result::pool;
 use karman_grid_twin::runner::run;
 use karman_grid_twin::scenario::{Event, EventKind, Scenario};
-use karman_grid_twin::sim::{Control, Inputs};
+use karman_grid_twin::sim::{Control, FIRST_EPOCH, Inputs};
 use karman_grid_twin::sink::{LeaseRecord, NoSink, Sink};
 use support::{inputs, run_one};
 

@@ -53,7 +53,10 @@ impl Engine {
             if let Some(curve) = element.curve(condition.mode) {
                 condition.used.advance(curve, load_w / element.limit_w, dt_s);
             }
-            if load_w > OVER_RATIO * element.limit_w {
+            // Once may be an inrush (rule 4).
+            let above = load_w > OVER_RATIO * element.limit_w;
+            self.over[at] = if above { self.over[at].saturating_add(1) } else { 0 };
+            if self.over[at] >= 2 {
                 over.push((ElementIx::of(at), load_w));
             }
         }

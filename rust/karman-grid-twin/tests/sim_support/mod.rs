@@ -5,7 +5,7 @@ use karman_grid_core::site::SiteSpec;
 use karman_grid_twin::result::{Document, RunResult, pool};
 use karman_grid_twin::runner::run;
 use karman_grid_twin::scenario::Scenario;
-use karman_grid_twin::sim::{Control, Inputs};
+use karman_grid_twin::sim::{Control, FIRST_EPOCH, Inputs};
 use karman_grid_twin::sink::NoSink;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub fn scenario(name: &str) -> Scenario {
 }
 
 pub fn inputs(name: &str, seed: u64, control: Control) -> Inputs {
-    Inputs { site: site(), scenario: scenario(name), seed, control, workload: None }
+    Inputs { epoch: FIRST_EPOCH, site: site(), scenario: scenario(name), seed, control, workload: None }
 }
 
 /// One run of a built-in scenario.
