@@ -31,7 +31,7 @@ def status_document(
             "power_w": element["power_w"],
             "limit_w": element["limit_w"],
             "state": _state(element),
-            "accumulator_ratio": element["accumulator_ratio"],
+            "accumulator_ratio": element["path_accumulator_ratio"],
         }
         for element in snapshot["elements"]
         if element["kind"] == "feed"

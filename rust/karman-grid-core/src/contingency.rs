@@ -3,6 +3,7 @@
 //! remedial action scheme, armed in advance.
 
 use crate::allocate::{Problem, allocate};
+use crate::guard;
 use crate::ids::{ContingencyIx, DeviceIx, ElementIx};
 use crate::rows::{Case, Condition, Row};
 use crate::shares::Lost;
@@ -87,6 +88,16 @@ pub fn limit_after_w(row: &Row, bias_w: &[f64]) -> f64 {
     row.limit_w - row.bare_w - row.bias_w(bias_w)
 }
 
+/// Rows that must hold once the plan of a case has taken effect.
+fn rows_after<'a>(
+    case: &'a Case,
+    inputs: &Inputs,
+    supply: &'a [Row],
+) -> Vec<(&'a Row, f64)> {
+    let after = case.rows.iter().map(|row| (row, limit_after_w(row, inputs.bias_w)));
+    after.chain(supply.iter().map(|row| (row, row.limit_w))).collect()
+}
+
 /// Works out the plan for one failure.
 pub fn plan(
     contingency: ContingencyIx,
@@ -98,12 +109,7 @@ pub fn plan(
     let live = |d: &usize| !case.dark[inputs.rack[*d]];
     let members: Vec<usize> = (0..inputs.rack.len()).filter(live).collect();
     let pick = |all: &[f64]| members.iter().map(|d| all[*d]).collect::<Vec<f64>>();
-    let rows: Vec<(&Row, f64)> = case
-        .rows
-        .iter()
-        .map(|row| (row, limit_after_w(row, inputs.bias_w)))
-        .chain(supply.iter().map(|row| (row, row.limit_w)))
-        .collect();
+    let rows = rows_after(case, inputs, supply);
     let base_w: Vec<f64> =
         inputs.base_w.iter().zip(&case.dark).map(|(w, dark)| if *dark { 0.0 } else { *w }).collect();
     let allocation = allocate(&Problem {
@@ -133,6 +139,20 @@ impl ArmedPlan {
             let device = DeviceIx::of(d);
             cap.filter(|cap| *cap < in_force(device)).map(|cap| (device, cap))
         })
+    }
+
+    /// Whether the plan, if it is feasible, still leaves every row of its case within its limit:
+    /// devices that cannot be commanded now stand at their floor whatever the plan says.
+    pub fn fits(&self, case: &Case, inputs: &Inputs, supply: &[Row]) -> bool {
+        let mut rack_w: Vec<f64> = inputs.base_w.to_vec();
+        for (d, rack) in inputs.rack.iter().enumerate() {
+            let cap_w = self.caps[d].map_or(0.0, Power::w);
+            rack_w[*rack] += cap_w.max(inputs.floor_w[d]);
+        }
+        for (w, dark) in rack_w.iter_mut().zip(&case.dark) {
+            *w = if *dark { 0.0 } else { *w };
+        }
+        !self.feasible || guard::check(&rows_after(case, inputs, supply), &rack_w).is_ok()
     }
 
     /// Whether the caps differ enough from `other` to be worth sending, W.

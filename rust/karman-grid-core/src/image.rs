@@ -3,6 +3,7 @@
 
 use crate::ids::{DeviceIx, ElementIx, MeterIx};
 use crate::limits::STALE_MIN_NS;
+use crate::rows::Case;
 use crate::sample::{PowerSample, Validity};
 use crate::site::MeterPosition;
 use crate::time::{MonoNs, NS_PER_S, ns_from_s};
@@ -12,6 +13,8 @@ use crate::topology::Topology;
 const DEMAND_WINDOW_NS: u64 = 5 * NS_PER_S;
 /// A device that uses this much of its cap would use more.
 const STARVED_RATIO: f64 = 0.98;
+/// So many readings in a row make it starved: one may be a burst, and caps do not chase bursts.
+const STARVED_READINGS: u8 = 3;
 /// Room above the highest reading that a request asks for.
 const REQUEST_MARGIN_RATIO: f64 = 1.04;
 
@@ -37,8 +40,8 @@ pub struct Use {
     pub taken_mono_ns: MonoNs,
     peak_w: [f64; 2],
     window_mono_ns: MonoNs,
-    /// Whether the last reading was close to the cap in force.
-    pub starved: bool,
+    /// Readings in a row that were close to the cap in force.
+    close: u8,
 }
 
 impl Use {
@@ -50,18 +53,22 @@ impl Use {
         self.peak_w[0] = self.peak_w[0].max(power_w);
         self.power_w = Some(power_w);
         self.taken_mono_ns = taken;
-        self.starved = power_w >= STARVED_RATIO * cap_w;
+        let close = power_w >= STARVED_RATIO * cap_w;
+        self.close = if close { self.close.saturating_add(1) } else { 0 };
+    }
+
+    /// Whether the device would use more than its cap, or has never been heard.
+    pub fn is_starved(&self) -> bool {
+        self.power_w.is_none() || self.close >= STARVED_READINGS
     }
 
     /// What the device would use, W: its ceiling where that cannot be seen.
     pub fn request_w(&self, floor_w: f64, ceiling_w: f64) -> f64 {
         let peak_w = self.peak_w[0].max(self.peak_w[1]);
-        let known = self.power_w.is_some() && !self.starved;
-        let close = peak_w >= STARVED_RATIO * ceiling_w;
-        if known && !close {
-            (REQUEST_MARGIN_RATIO * peak_w).clamp(floor_w, ceiling_w)
-        } else {
+        if self.is_starved() || peak_w >= STARVED_RATIO * ceiling_w {
             ceiling_w
+        } else {
+            (REQUEST_MARGIN_RATIO * peak_w).clamp(floor_w, ceiling_w)
         }
     }
 }
@@ -72,17 +79,22 @@ pub struct ProcessImage {
     meters: Vec<Option<Reading>>,
     stale_ns: Vec<u64>,
     devices: Vec<Use>,
-    /// Meters that show the load of each element (at or below a UPS output).
+    /// Meters that show the load of each element: on itself, or on another that carries the same.
     load_meters: Vec<Vec<MeterIx>>,
 }
 
 impl ProcessImage {
-    /// Nothing heard yet.
-    pub fn new(topology: &Topology) -> ProcessImage {
+    /// Nothing heard yet. `intact`: the network with nothing lost; elements of one of its rows
+    /// carry the same load, so a meter on one shows the load of all.
+    pub fn new(topology: &Topology, intact: &Case) -> ProcessImage {
         let mut load_meters = vec![Vec::new(); topology.elements.len()];
         for (at, meter) in topology.meters.iter().enumerate() {
-            if meter.position != MeterPosition::UpsInput {
-                load_meters[meter.element.at()].push(MeterIx::of(at));
+            if meter.position == MeterPosition::UpsInput {
+                continue;
+            }
+            let row = intact.rows.iter().find(|r| r.members.contains(&meter.element));
+            for element in row.map_or(std::slice::from_ref(&meter.element), |r| &r.members) {
+                load_meters[element.at()].push(MeterIx::of(at));
             }
         }
         let stale_ns = topology

@@ -88,6 +88,7 @@ fn element(element: &ElementStatus, topology: &Topology) -> Value {
         "power_w": element.power_w,
         "limit_w": element.limit_w,
         "accumulator_ratio": element.accumulator_ratio,
+        "path_accumulator_ratio": element.path_accumulator_ratio,
         "lost": element.lost,
         "on_battery": element.on_battery,
     })

@@ -94,6 +94,8 @@ pub struct Engine {
     full_w: Vec<f64>,
     fixed_w: Vec<f64>,
     supply: Vec<Row>,
+    /// Elements that carry the same load while nothing is lost.
+    intact: Vec<Vec<ElementIx>>,
     epoch: u64,
     deposed_by: Option<u64>,
     seq: u64,
@@ -161,16 +163,18 @@ impl Engine {
             battery_since: vec![None; elements],
             dirty: false,
         };
+        let intact = network.now.rows.iter().map(|r| r.members.clone()).collect();
         let static_w = topology.feed_rating_w() - topology.reserve_w();
         Ok(Engine {
             detector: Detector::new(&topology),
-            image: ProcessImage::new(&topology),
+            image: ProcessImage::new(&topology, &network.now),
             ledger: Ledger::new(topology.devices.iter().map(|d| d.cap_max)),
             columns,
             fallback,
             full_w,
             fixed_w,
             supply,
+            intact,
             epoch,
             deposed_by: None,
             seq: 0,

@@ -5,7 +5,7 @@ use super::{Engine, Network};
 use crate::admission::{Cover, grant, lease_ns, operating_rows};
 use crate::allocate::{Problem, allocate};
 use crate::command::ToAgent;
-use crate::contingency::{Inputs, enumerate, plan};
+use crate::contingency::{ArmedPlan, Inputs, enumerate, plan};
 use crate::guard;
 use crate::ids::{ContingencyIx, DeviceIx, HostIx};
 use crate::journal::{Because, Entry};
@@ -16,8 +16,8 @@ use crate::site::CurveMode;
 use crate::time::{MonoNs, NS_PER_MS, NS_PER_S};
 use crate::units::Power;
 
-/// A new plan is sent where a cap differs by more than this, W.
-const PLAN_TOLERANCE_W: f64 = 2.0;
+/// A plan that still fits is kept while its caps differ from the newest by no more than this, W.
+const PLAN_TOLERANCE_W: f64 = 20.0;
 /// A plan on its way to the agents counts as armed for protection this long, ns. For raises it
 /// counts only once every agent concerned holds it.
 const PLAN_GRACE_NS: u64 = 500 * NS_PER_MS;
@@ -26,7 +26,7 @@ const STEP_TOLERANCE: Power = Power { milliwatt: 500 };
 /// Sharing anew must bring starved devices at least this share of the feeds' ratings.
 const SHARE_GAIN_RATIO: f64 = 0.002;
 /// Shares are moved at most this often, ns.
-const SHARE_PERIOD_NS: u64 = 5 * NS_PER_S;
+const SHARE_PERIOD_NS: u64 = 10 * NS_PER_S;
 
 /// Powers by device and rack as plans and shares see them, W.
 struct Books {
@@ -91,8 +91,10 @@ impl Engine {
                 continue;
             };
             let armed = plan(ix, case, &inputs, self.seq + 1, &self.supply);
-            let old = self.plans[at].as_ref();
-            if old.is_none_or(|old| armed.differs(old, PLAN_TOLERANCE_W)) {
+            let keeps = |old: &ArmedPlan| {
+                !armed.differs(old, PLAN_TOLERANCE_W) && old.fits(case, &inputs, &self.supply)
+            };
+            if !self.plans[at].as_ref().is_some_and(keeps) {
                 fresh.push(armed);
             }
         }
@@ -273,9 +275,8 @@ impl Engine {
             .enumerate()
             .filter(|(d, cap)| {
                 let device = DeviceIx::of(*d);
-                let used = self.image.use_of(device);
-                let starved = used.starved || used.power_w.is_none();
-                starved && **cap > self.ledger.of(device).requested
+                self.image.use_of(device).is_starved()
+                    && **cap > self.ledger.of(device).requested
             })
             .map(|(d, cap)| *cap - self.ledger.of(DeviceIx::of(d)).requested)
             .sum();

@@ -18,6 +18,8 @@ pub struct ElementStatus {
     pub limit_w: f64,
     /// What of its curve is used up.
     pub accumulator_ratio: f64,
+    /// The same of the fullest element that carries the same load (a feed's UPS, say).
+    pub path_accumulator_ratio: f64,
     /// Whether it counts as lost.
     pub lost: bool,
     /// Whether its UPS runs on battery.
@@ -56,13 +58,17 @@ pub struct Status {
 impl Engine {
     /// The state at `now`.
     pub fn status(&self, now: MonoNs) -> Status {
+        let used = |e: &ElementIx| self.network.conditions[e.at()].used.ratio;
         let element = |at: usize| {
             let ix = ElementIx::of(at);
+            let path = self.intact.iter().find(|members| members.contains(&ix));
+            let path = path.map_or(std::slice::from_ref(&ix), Vec::as_slice);
             ElementStatus {
                 element: ix,
                 power_w: self.image.load_w(ix, now),
                 limit_w: self.topology.elements[at].limit_w,
-                accumulator_ratio: self.network.conditions[at].used.ratio,
+                accumulator_ratio: used(&ix),
+                path_accumulator_ratio: path.iter().map(used).fold(0.0, f64::max),
                 lost: self.network.lost.has(ix),
                 on_battery: self.network.battery_since[at].is_some(),
             }

@@ -46,18 +46,25 @@ impl Engine {
     pub(super) fn watch_elements(&mut self, now: MonoNs) {
         let dt_s = STEP_PERIOD_NS as f64 / NS_PER_S as f64;
         let mut over = Vec::new();
-        for at in 0..self.topology.elements.len() {
-            let element = &self.topology.elements[at];
-            let Some(load_w) = self.image.load_w(ElementIx::of(at), now) else { continue };
-            let condition = &mut self.network.conditions[at];
-            if let Some(curve) = element.curve(condition.mode) {
-                condition.used.advance(curve, load_w / element.limit_w, dt_s);
+        for members in &self.intact {
+            // All members carry the same: the tightest is over its limit first.
+            let limit_w = |e: &ElementIx| self.topology.elements[e.at()].limit_w;
+            let tightest = members.iter().min_by(|a, b| limit_w(a).total_cmp(&limit_w(b)));
+            let Some(tightest) = tightest.copied() else { continue };
+            let Some(load_w) = self.image.load_w(tightest, now) else { continue };
+            for member in members {
+                let element = &self.topology.elements[member.at()];
+                let condition = &mut self.network.conditions[member.at()];
+                if let Some(curve) = element.curve(condition.mode) {
+                    condition.used.advance(curve, load_w / element.limit_w, dt_s);
+                }
             }
             // Once may be an inrush (rule 4).
-            let above = load_w > OVER_RATIO * element.limit_w;
-            self.over[at] = if above { self.over[at].saturating_add(1) } else { 0 };
-            if self.over[at] >= 2 {
-                over.push((ElementIx::of(at), load_w));
+            let count = &mut self.over[tightest.at()];
+            let above = load_w > OVER_RATIO * limit_w(&tightest);
+            *count = if above { count.saturating_add(1) } else { 0 };
+            if *count >= 2 {
+                over.push((tightest, load_w));
             }
         }
         let settled = now.since(self.last_fall) > SETTLE_NS && !self.ledger.any_pending();

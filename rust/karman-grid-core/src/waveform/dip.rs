@@ -5,7 +5,7 @@
 
 use crate::time::{MonoNs, NS_PER_MS};
 use crate::waveform::kernel::Kernel;
-use crate::waveform::{Mark, Shown};
+use crate::waveform::{Mark, SUSPECT_RATIO, Shown};
 
 /// Every phase at least this much of its healthy (or nominal) voltage: well.
 pub const WELL_RATIO: f64 = 0.90;
@@ -177,8 +177,9 @@ impl Dip {
         now: MonoNs,
         marks: &mut Vec<Mark>,
     ) {
-        self.confirmed |= kernel.confirmed();
         let residual = kernel.voltage() / healthy[0] as f32;
+        // Both at once: a ringing capacitor raises the scores and then leaves the amplitude alone.
+        self.confirmed |= kernel.confirmed() && residual < SUSPECT_RATIO as f32;
         self.restamp(residual, rate_hz, now, marks);
         let known = healthy[1] >= CURRENT_KNOWN_RATIO;
         let current = kernel.current() / healthy[1].max(CURRENT_KNOWN_RATIO) as f32;
