@@ -11,8 +11,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from karman_grid.service.run import Service
 from starlette.exceptions import HTTPException
+
+from karman_grid.service.run import Service
 
 __all__ = ["create_app"]
 
@@ -69,9 +70,7 @@ def create_app(service: Service) -> FastAPI:
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """The same for Prometheus."""
-        return Response(
-            service.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8"
-        )
+        return Response(service.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return app
 

@@ -7,6 +7,7 @@ May import: everything.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from karman_grid.cli.app import app
@@ -17,14 +18,35 @@ __all__ = ["main"]
 
 def main() -> None:
     """Runs the command line; a mistake of the user ends in its message, never in a traceback."""
+    code = 0
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        _drop_stdout()
+    except OSError as error:
+        # Above all a full disk behind stdout.
+        _drop_stdout()
+        print(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        code = 2
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         app()
     except KarmanGridError as error:
         print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        return 130
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+def _drop_stdout() -> None:
+    """What is still buffered must not fail again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,12 +5,12 @@ Owns the top of the tree; `twin` and `run` have modules of their own.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
 from karman_grid.cli import run as run_command
 from karman_grid.cli import twin as twin_commands
 
@@ -20,6 +20,8 @@ app = typer.Typer(
     help="Open power orchestration for AI data centres.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain text is as legible, and spares `--help` the imports of rich.
+    rich_markup_mode=None,
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -47,10 +49,12 @@ def check(
     ] = None,
 ) -> None:
     """Check a site file: shape, meaning, and whether any reserve can be used safely."""
+    from karman_grid.cli.output import check_target, write_json
     from karman_grid.config import load_site, resolve_site
     from karman_grid.twin.simulate import facts
     from karman_grid.units import format_w
 
+    check_target(json_out, "--json")
     loaded = load_site(site)
     found = facts(resolve_site(loaded))
     write_json(found, json_out)
@@ -94,9 +98,10 @@ def schema(
     kind: Annotated[str, typer.Argument(help="site or scenario.")] = "site",
 ) -> None:
     """Print the JSON Schema of a site or scenario file, for editors."""
+    from karman_grid.cli.output import write_json
     from karman_grid.config import json_schema
 
-    print(json.dumps(json_schema(kind), indent=2))
+    write_json(json_schema(kind), "-")
 
 
 @scenarios_app.command("list")
@@ -104,6 +109,7 @@ def scenarios_list(
     json_out: Annotated[str | None, typer.Option("--json", help="FILE or - .")] = None,
 ) -> None:
     """List the built-in scenarios."""
+    from karman_grid.cli.output import write_json
     from karman_grid.config import list_scenarios
 
     found = list_scenarios()
@@ -117,22 +123,15 @@ def scenarios_kinds(
     json_out: Annotated[str | None, typer.Option("--json", help="FILE or - .")] = None,
 ) -> None:
     """List what a scenario can make happen."""
+    from karman_grid.cli.output import write_json
     from karman_grid.config import EVENT_KINDS
 
-    found = {kind: rule.meaning for kind, rule in EVENT_KINDS.items()}
-    write_json(found, json_out)
+    write_json(EVENT_KINDS, json_out)
     if json_out != "-":
-        _table(found)
+        _table(EVENT_KINDS)
 
 
 def _table(rows: dict[str, str]) -> None:
     width = max(map(len, rows))
     for name, text in rows.items():
         print(f"{name:<{width}}  {text}")
-
-
-def write_json(document: Any, target: str | None) -> None:
-    """Writes one document to ``target``: a file, ``-`` for stdout, or nowhere."""
-    from karman_grid.cli.output import write_json as write
-
-    write(document, target)

@@ -51,7 +51,7 @@ def run(
     ] = None,
 ) -> None:
     """Run a scenario and judge it. Exit code 1: something unsafe happened."""
-    from karman_grid.cli.output import check_target, write_json
+    from karman_grid.cli.output import check_figure, check_target, write_json
     from karman_grid.config import load_scenario, load_site_of, resolve_scenario, resolve_site
     from karman_grid.errors import ConfigError
     from karman_grid.twin.arrivals import load_workload
@@ -61,8 +61,8 @@ def run(
         raise ConfigError(f"--control: found {control!r}, expected one of {', '.join(CONTROLS)}")
     if trace is not None and runs > 1:
         raise ConfigError("--trace: found --runs above 1, expected a single run")
-    _check_figure(figure)
-    for target, option in ((trace, "--trace"), (figure, "--figure"), (json_out, "--json")):
+    check_figure(figure)
+    for target, option in ((trace, "--trace"), (json_out, "--json")):
         check_target(target, option)
     loaded = load_scenario(scenario)
     place = load_site_of(loaded, site)
@@ -93,18 +93,6 @@ def run(
         _tell(document, figure, trace)
     if document["unsafe"] > 0 or document["trips"] > 0:
         raise typer.Exit(1)
-
-
-def _check_figure(figure: Path | None) -> None:
-    from karman_grid.errors import ConfigError
-
-    if figure is not None:
-        from karman_grid.twin.figure import FORMATS
-
-        if figure.suffix.lower() not in FORMATS:
-            raise ConfigError(
-                f"--figure: found {figure.name!r}, expected an ending of {', '.join(FORMATS)}"
-            )
 
 
 def _arrivals(scenario: Scenario, option: Path | None) -> Arrivals | None:

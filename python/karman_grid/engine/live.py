@@ -1,7 +1,8 @@
 """A hall paced by the wall clock: plant, agents and the engine on a thread of their own.
 
 Owns the handle. The thread steps the same `Engine::tick` that stepped runs use; Python only reads
-snapshots and hands in faults, so a stalled interpreter delays no cap. May import: `_core`.
+snapshots and hands in faults, so a stalled interpreter delays no cap. May import: `_core`,
+`errors`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from karman_grid import _core
-from karman_grid.errors import ConfigError
+from karman_grid.errors import ConfigError, EnvironmentFault
 
 __all__ = ["LiveHall", "Note"]
 
@@ -81,9 +82,16 @@ class LiveHall:
     def release(self) -> dict[str, Any]:
         """Writes the static N-1-safe caps, waits for their acknowledgements, ends the thread.
 
-        Returns ``{devices, at_fallback, caps_w, load_w}``; a second call returns the same.
+        Returns ``{devices, at_fallback, caps_w, static_w, load_w}``; a second call returns the
+        same. ``at_fallback``: devices that stand at or below their fallback.
+
+        Raises:
+            EnvironmentFault: the thread died; what it last wrote stands until its leases end.
         """
-        found: dict[str, Any] = json.loads(self._twin.release())
+        try:
+            found: dict[str, Any] = json.loads(self._twin.release())
+        except _core.SiteError as error:
+            raise EnvironmentFault(f"the hall could not be ended in order: {error}") from None
         return found
 
     def outcome(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -98,8 +98,13 @@ class Service:
         return None
 
     def stop(self) -> dict[str, Any]:
-        """Writes the static caps, ends the threads, gives lock and address back."""
+        """Writes the static caps, ends the threads, gives lock and address back.
+
+        Returns what `LiveHall.release` returns.
+        """
         if self._released is None:
-            self._released = self.hall.release()
-            self._state.close()
+            try:
+                self._released = self.hall.release()
+            finally:
+                self._state.close()
         return self._released

@@ -65,8 +65,9 @@ class Narrator:
         static_w = status["rating_w"] - max(feed["limit_w"] for feed in feeds)
         yield (
             f"The static rule allows {format_w(static_w)} ({static_w / status['rating_w']:.0%}); "
-            f"{status['contingencies_armed']} armed contingencies allow {format_w(status['grant_w'])}"
-            f" more, {status['grant_ratio']:.0%} of the reserve. {_binding(status['binding'])}"
+            f"{status['contingencies_armed']} armed contingencies allow "
+            f"{format_w(status['grant_w'])} more, {status['grant_ratio']:.0%} of the reserve. "
+            f"{_binding(status['binding'])}"
         )
         above_w = status["load_w"] - static_w
         side = "above" if above_w >= 0 else "below"
@@ -91,7 +92,8 @@ class Narrator:
             case "event", "sag":
                 yield f"{at}Voltage dips at {_name(values['element'])}: raises frozen, no cut."
             case "event", "cancelled":
-                yield f"{at}{_capital(_name(values['element']))} holds voltage after all: given back."
+                name = _capital(_name(values["element"]))
+                yield f"{at}{name} holds voltage after all: given back."
             case "event", "blind":
                 yield f"{at}Meter {values['meter']} is silent: the grant shrinks, no feed is lost."
             case "event", "restored" if values["element"] == self._lost:
@@ -129,14 +131,23 @@ class Narrator:
         at = f"{now_s:6.1f} s  "
         yield f"{at}{_capital(latency_line(status['latency_ms']))}."
         left = [feed for feed in status["feeds"] if feed["state"] != "lost"]
-        fullest = max(left, key=lambda feed: (feed["power_w"] or 0.0) / feed["limit_w"])
+        if not left:
+            yield f"{at}No feed is left."
+            return
+        fullest = max(left, key=_load_ratio)
+        ratio = _load_ratio(fullest)
+        verdict = "within their limits" if ratio <= 1 else "NOT all within their limits"
         used = max(feed["accumulator_ratio"] for feed in left)
         tripped = "no element tripped" if status["trips"] == 0 else f"{status['trips']} tripped"
         yield (
-            f"{at}The remaining feeds are within their limits: {_name(fullest['id'])} is fullest "
-            f"at {(fullest['power_w'] or 0.0) / fullest['limit_w']:.1%}; {used:.1%} of its overload "
-            f"curve used; {tripped}. Load {format_w(status['load_w'])}."
+            f"{at}The remaining feeds are {verdict}: {_name(fullest['id'])} is fullest at "
+            f"{ratio:.1%}; {used:.1%} of an overload curve used; {tripped}. Load "
+            f"{format_w(status['load_w'])}."
         )
+
+
+def _load_ratio(feed: Mapping[str, Any]) -> float:
+    return float((feed["power_w"] or 0.0) / feed["limit_w"])
 
 
 def _binding(binding: Mapping[str, Any] | None) -> str:

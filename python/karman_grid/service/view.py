@@ -16,7 +16,7 @@ __all__ = ["config_hash", "status_document"]
 
 
 def config_hash(*documents: Mapping[str, Any]) -> str:
-    """SHA-256 over the resolved documents, keys sorted: two runs with the same hash had the same."""
+    """SHA-256 over the resolved documents, keys sorted: equal hashes, equal documents."""
     text = json.dumps(documents, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -53,8 +53,8 @@ def draw_figure(series: Mapping[str, Any], path: Path, title: str) -> None:
     for axes in (load, feeds, used):
         axes.grid(visible=True, linewidth=0.4, color="#cccccc")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_xlim(at_s[0], at_s[-1])
-        for at_ms, _ in series["events"]:
+        axes.set_xlim(at_s[0], max(at_s[-1], at_s[0] + 1e-3))
+        for at_ms, _ in _events(series):
             axes.axvline(at_ms / 1e3, color=_INK, linewidth=0.8, linestyle=(0, (2, 2)))
     load.set_title(title, loc="left", fontsize=11)
     used.set_xlabel("time, s")
@@ -67,10 +67,16 @@ def draw_figure(series: Mapping[str, Any], path: Path, title: str) -> None:
         plt.close(figure)
 
 
+def _events(series: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """Those that lie on the paper: a run may end before its events."""
+    first_ms, last_ms = series["at_ms"][0], series["at_ms"][-1]
+    return [(at_ms, name) for at_ms, name in series["events"] if first_ms <= at_ms <= last_ms]
+
+
 def _name_events(axes: Axes, series: Mapping[str, Any]) -> None:
     previous = -1e9
     span_ms = series["at_ms"][-1] - series["at_ms"][0]
-    for at_ms, name in series["events"]:
+    for at_ms, name in _events(series):
         if at_ms - previous < 0.1 * span_ms:
             continue
         previous = at_ms

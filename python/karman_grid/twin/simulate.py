@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def simulate(
     except _core.SiteError as error:
         raise ConfigError(f"site: {error}") from None
     except OSError as error:
-        raise EnvironmentFault(f"{job.trace}: {error.strerror or error}") from None
+        raise EnvironmentFault(f"--trace {job.trace}: {error.strerror or error}") from None
     return json.loads(document), json.loads(series)
 
 
@@ -101,14 +102,33 @@ def judge(paths: Sequence[Path]) -> dict[str, Any]:
         ConfigError: a trace is damaged, or the plant's trace is missing.
         EnvironmentFault: a file cannot be read.
     """
+    for path in paths:
+        _check_readable(path)
     try:
         verdict: dict[str, Any] = json.loads(_core.judge_traces([os.fspath(p) for p in paths]))
-    except _core.TraceError as error:
+    except (_core.TraceError, _core.SiteError) as error:
         raise ConfigError(str(error)) from None
     except OSError as error:
         name = error.filename or ", ".join(map(str, paths))
-        raise EnvironmentFault(f"{name}: {error.strerror or error}") from None
+        raise EnvironmentFault(f"{name}: cannot be read: {error.strerror or error}") from None
     return verdict
+
+
+def _check_readable(path: Path) -> None:
+    """Names the file at fault; a named pipe without a writer would be waited for without end."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
+    except (OSError, ValueError) as error:
+        cause = error.strerror if isinstance(error, OSError) else None
+        raise EnvironmentFault(f"{path}: cannot be read: {cause or error}") from None
+    # Pipes that a shell hands over (`/dev/stdin`, `/dev/fd/63`) have a writer.
+    if stat.S_ISDIR(mode) or (
+        stat.S_ISFIFO(mode) and not str(path).startswith(("/dev/", "/proc/"))
+    ):
+        kind = "directory" if stat.S_ISDIR(mode) else "named pipe"
+        raise ConfigError(f"{path}: found a {kind}, expected a trace file")
 
 
 def facts(site: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,8 +73,11 @@ impl Ledger {
         }
     }
 
-    /// The newest command will not be answered: the worse of before and after may be in force.
+    /// The newest command was refused or will not be answered: what may be in force stays in the
+    /// books, and nobody takes the command for done.
     pub fn unanswered(&mut self, device: DeviceIx) {
+        let account = &mut self.accounts[device.at()];
+        account.requested = account.accounted;
         self.pending[device.at()] = false;
     }
 

@@ -19,5 +19,12 @@ pub const FREEZE_HOLD_NS: u64 = 10 * NS_PER_S;
 /// Largest reduction of the grant on battery, as a share of it per second (rule 16).
 pub const BATTERY_REDUCE_RATIO_PER_S: f64 = 0.05;
 
+/// An agent answers within this or counts as silent: it gives up a write itself after 250 ms.
+pub const ANSWER_MAX_NS: u64 = 500 * NS_PER_MS;
+/// A cut may be given back at once so soon after it was fired (rule 2).
+pub const CANCEL_MAX_NS: u64 = 100 * NS_PER_MS;
+/// And while no accumulator stands above this.
+pub const CANCEL_ACCUMULATOR_MAX_RATIO: f64 = 0.01;
+
 const _: () = assert!(LEASE_TTL_MIN_NS / RENEWALS_PER_TTL >= 50 * NS_PER_MS);
 const _: () = assert!(STALE_MIN_NS < LEASE_TTL_MIN_NS);

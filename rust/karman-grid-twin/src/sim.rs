@@ -35,7 +35,7 @@ pub use crate::demandfeed::Workload;
 
 /// Before its first instant a run lives this long, so that the controller itself brings the hall
 /// from the fallback into its steady state, ns.
-pub const RUN_IN_NS: u64 = 30 * NS_PER_S;
+pub const RUN_IN_NS: u64 = 60 * NS_PER_S;
 /// Grain of the plant where anything happens, ns.
 pub const FINE_NS: u64 = NS_PER_MS;
 /// Grain where nothing does, ns.

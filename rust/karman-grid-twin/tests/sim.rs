@@ -92,7 +92,7 @@ impl Counts {
 
 impl Sink for Counts {
     fn start(&mut self, start_mono_ns: u64, fallbacks: &[Power]) {
-        assert_eq!((start_mono_ns, fallbacks.len()), (30_000_000_000, 1024));
+        assert_eq!((start_mono_ns, fallbacks.len()), (RUN_IN_NS, 1024));
     }
     fn flow(&mut self, mono_ns: u64, power_w: &[f64], modes: Option<&[Mode]>) {
         self.enter(mono_ns);

@@ -6,15 +6,15 @@ use crate::command::ToAgent;
 use crate::event::{ElectricalEvent, EventKind};
 use crate::ids::{ContingencyIx, DeviceIx, ElementIx, HostIx};
 use crate::journal::{Because, Entry};
-use crate::limits::FREEZE_HOLD_NS;
+use crate::limits::{CANCEL_ACCUMULATOR_MAX_RATIO, CANCEL_MAX_NS, FREEZE_HOLD_NS};
 use crate::mode::Trigger;
+use crate::rows::Condition;
 use crate::site::{CurveMode, ElementKind, MeterPosition};
 use crate::time::{MonoNs, NS_PER_S, ns_from_s};
+use crate::units::Power;
 
 /// Reversals are counted over this time, ns.
 const FLAP_WINDOW_NS: u64 = 600 * NS_PER_S;
-/// A fired plan may be given back at once within this time, ns (rule 2).
-const CANCEL_WINDOW_NS: u64 = NS_PER_S;
 
 impl Engine {
     /// What an event leads to (rules 1, 2, 4, 16, 17).
@@ -128,18 +128,23 @@ impl Engine {
         lowered
     }
 
-    /// Rule 2: the path holds voltage after all, so the cut is given back at once.
+    /// Rule 2: the path holds voltage after all. A cut just made is given back at once and counts
+    /// as no reversal; an older one returns like power that was away.
     fn give_back(&mut self, element: ElementIx, event: ElectricalEvent, now: MonoNs) {
         let Some(own) = self.contingency_at(element) else { return };
         let lost = self.network.contingencies[own.at()].element;
-        let recent = self.last_fire.is_some_and(|t| now.since(t) < CANCEL_WINDOW_NS);
-        let prefire = self.prefire.take_if(|p| recent && p.element == lost);
+        let recent = self.last_fire.is_some_and(|t| now.since(t) < CANCEL_MAX_NS);
+        let used = |c: &Condition| c.used.ratio > CANCEL_ACCUMULATOR_MAX_RATIO;
+        let rested = !self.network.conditions.iter().any(used);
+        let Some(prefire) = self.prefire.take_if(|p| recent && rested && p.element == lost) else {
+            self.power_is_back(element, now);
+            return;
+        };
         self.network.lost = self.network.lost.without(lost);
         self.network.dirty = true;
-        let Some(prefire) = prefire else { return };
         self.fires.pop();
         self.trigger(Trigger::Cancelled, now);
-        let back = |(d, cap): (usize, &crate::units::Power)| (DeviceIx::of(d), *cap);
+        let back = |(d, cap): (usize, &Power)| (DeviceIx::of(d), *cap);
         let raises: Vec<_> = prefire.caps.iter().enumerate().map(back).collect();
         self.command(&raises, Because::Cancelled(own), Some(&event), now);
     }

@@ -283,12 +283,12 @@ impl Engine {
             self.on_event(event, now);
         }
         self.events = events;
-        self.watch_agents(now);
         // 2. Times that have come.
         self.pass_time(now);
         // 3. Readings against the books.
         if now >= self.schedule.watch {
             self.schedule.watch = now.plus_ns(STEP_PERIOD_NS);
+            self.watch_agents(now);
             self.watch_elements(now);
         }
         // 4. Plans, grant and protection; at once when the network changed.

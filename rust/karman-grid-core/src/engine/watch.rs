@@ -4,6 +4,7 @@
 use super::{Engine, STEP_PERIOD_NS};
 use crate::ids::{DeviceIx, ElementIx, HostIx};
 use crate::journal::{Because, Escalated};
+use crate::limits::ANSWER_MAX_NS;
 use crate::mode::Mode;
 use crate::sample::PowerSample;
 use crate::time::{MonoNs, NS_PER_MS, NS_PER_S};
@@ -111,8 +112,18 @@ impl Engine {
         row.map_or(0.0, |row| row.load_w(&rack_w))
     }
 
-    /// Agents that have not been heard for two leases count as gone until they speak again.
+    /// Agents that have not been heard for two leases, or owe an answer for too long, count as gone
+    /// until they speak again.
     pub(super) fn watch_agents(&mut self, now: MonoNs) {
+        for device in (0..self.asked.len()).map(DeviceIx::of) {
+            let owed = self.ledger.is_pending(device);
+            if owed && now.since(self.asked[device.at()]) > ANSWER_MAX_NS {
+                self.ledger.unanswered(device);
+                // Overdue by the rule below, whatever else its agent has said meanwhile.
+                let host = self.topology.devices[device.at()].host;
+                self.hosts[host.at()].heard_mono_ns = MonoNs(0);
+            }
+        }
         for at in 0..self.hosts.len() {
             let state = &mut self.hosts[at];
             let overdue = state.greeted && now.since(state.heard_mono_ns) > 2 * self.lease_ns;

@@ -14,6 +14,7 @@ use karman_grid_core::topology::Topology;
 use karman_grid_core::waveform::values::MeterValues;
 use karman_grid_record::comtrade::Comtrade;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::f64::consts::{PI, SQRT_2, TAU};
 use std::ops::Range;
 
@@ -308,40 +309,79 @@ impl Played {
         mine.map(|e| (time_s(e.detected_mono_ns) - from_s) * 1e3)
             .min_by(f64::total_cmp)
     }
-
-    /// A row of the table: what fired on each path, with delays from `from_s`.
-    pub fn row(&self, what: &str, position: Position, beside: Beside, from_s: f64) -> String {
-        let fired = |path: usize| {
-            let events = self.events.iter().filter(|e| e.meter.at() == path);
-            let shown = events.map(|e| {
-                let delay_ms = (time_s(e.detected_mono_ns) - from_s) * 1e3;
-                format!("{:?} {delay_ms:.2}", e.kind)
-            });
-            let shown: Vec<String> = shown.collect();
-            if shown.is_empty() {
-                "nothing".to_owned()
-            } else {
-                shown.join(", ")
-            }
-        };
-        let second = if beside == Beside::Nothing {
-            "no b".to_owned()
-        } else {
-            fired(1)
-        };
-        let (at, with) = (format!("{position:?}"), format!("{beside:?}"));
-        let rate_ks = self.rate_hz * 1e-3;
-        format!(
-            "{what:<22} {rate_ks:>7.3} {at:<7} {with:<8} a: {}; b: {second}\n",
-            fired(0)
-        )
-    }
 }
 
-/// Heads a table.
-pub fn table(rows: &str) {
-    println!(
-        "\n{:<22} {:>7} {:<7} {:<8} what fired, ms after the event\n{rows}",
-        "record", "kS/s", "meters", "path b"
-    );
+/// What fired, by record and path; plays of the same kind share a row.
+#[derive(Default)]
+pub struct Table {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    what: String,
+    plays: usize,
+    /// Plays in which it fired, and the least and largest delay.
+    fired: BTreeMap<EventKind, (usize, f64, f64)>,
+}
+
+impl Table {
+    /// Adds a play; delays count from `from_s`.
+    pub fn add(&mut self, played: &Played, what: &str, beside: Beside, from_s: f64) {
+        let rate_ks = played.rate_hz * 1e-3;
+        let neighbour = match beside {
+            Beside::Nothing => None,
+            Beside::Healthy => Some("beside, healthy"),
+            Beside::SameBus => Some("beside, same bus"),
+        };
+        for (path, place) in std::iter::once("its path").chain(neighbour).enumerate() {
+            let events = played.events.iter().filter(|e| e.meter.at() == path);
+            let delays = events.map(|e| (e.kind, (time_s(e.detected_mono_ns) - from_s) * 1e3));
+            self.row(format!("{what:<20} {rate_ks:>7.3} {place:<16}"), delays);
+        }
+    }
+
+    fn row(&mut self, what: String, delays_ms: impl Iterator<Item = (EventKind, f64)>) {
+        let at = self
+            .rows
+            .iter()
+            .position(|row| row.what == what)
+            .unwrap_or_else(|| {
+                self.rows.push(Row {
+                    what,
+                    plays: 0,
+                    fired: BTreeMap::new(),
+                });
+                self.rows.len() - 1
+            });
+        let row = &mut self.rows[at];
+        row.plays += 1;
+        for (kind, delay_ms) in delays_ms {
+            let (count, least, most) = row.fired.entry(kind).or_insert((0, f64::MAX, f64::MIN));
+            *count += 1;
+            (*least, *most) = (least.min(delay_ms), most.max(delay_ms));
+        }
+    }
+
+    /// Prints the rows.
+    pub fn print(&self) {
+        let mut text = format!(
+            "\n{:<20} {:>7} {:<16} plays  fired (times): ms after the event, least to largest\n",
+            "record", "kS/s", "path"
+        );
+        for row in &self.rows {
+            let mut fired: Vec<_> = row.fired.iter().collect();
+            fired.sort_by(|l, r| l.1.1.total_cmp(&r.1.1));
+            let fired = fired.into_iter().map(|(kind, (count, least, most))| {
+                format!("{kind:?} ({count}): {least:.2} to {most:.2}")
+            });
+            let fired: Vec<String> = fired.collect();
+            let fired = if fired.is_empty() {
+                "nothing".to_owned()
+            } else {
+                fired.join(", ")
+            };
+            text += &format!("{} {:>5}  {fired}\n", row.what, row.plays);
+        }
+        println!("{text}");
+    }
 }
