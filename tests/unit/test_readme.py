@@ -1,8 +1,8 @@
 """Every command shown in the README and in docs/start works.
 
 Commands are the lines of `sh` fences. Quick ones are run, page by page and in order, in one empty
-folder a page. Long ones are only parsed: `make` targets must exist, services and pools of seeds must
-have options that the command line knows, and addresses must be routes of the API.
+folder a page. Long ones are only parsed: `make` targets must exist, services and pools of seeds
+must have options that the command line knows, and addresses must be routes of the API.
 """
 
 import os
@@ -115,7 +115,8 @@ def test_the_long_commands_are_known(page: Path) -> None:
             assert words(command)[1] in make_targets(), command
         elif command.startswith("curl "):
             address = re.search(r"http://127\.0\.0\.1:8470(/\S+)", command)
-            assert address and address[1] in api_routes(), command
+            assert address is not None, command
+            assert address[1] in api_routes(), command
         else:
             assert "karman-grid" in command or command.startswith("sed "), command
             if command.startswith("karman-grid"):

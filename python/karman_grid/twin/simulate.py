@@ -79,6 +79,8 @@ def simulate(
         )
     except _core.SiteError as error:
         raise ConfigError(f"site: {error}") from None
+    except _core.TraceError as error:
+        raise ConfigError(f"the run's own record: {error}") from None
     except OSError as error:
         raise EnvironmentFault(f"--trace {job.trace}: {error.strerror or error}") from None
     return json.loads(document), json.loads(series)

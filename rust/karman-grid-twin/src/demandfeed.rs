@@ -1,8 +1,8 @@
 //! Requests as the hall's demand: the serving model stepped beside the plant.
 //!
 //! Owns the coupling. A server works at the pace that its most throttled GPU leaves it: pace =
-//! (power − idle) ÷ (demand − idle), which is pessimistic for decoding (model, unverified). A second
-//! copy of the model runs uncapped on the same arrivals, so that lost work can be told.
+//! (power − idle) ÷ (demand − idle), which is pessimistic for decoding (model, unverified). A
+//! second copy of the model runs uncapped on the same arrivals, so that lost work can be told.
 
 use crate::arrivals::Arrival;
 use crate::hall::Plant;
@@ -63,13 +63,24 @@ impl DemandFeed {
             *pace = pairs.fold(1.0, |slowest: f32, (demand, power)| {
                 let wanted = demand - self.idle_w;
                 let given = (power - self.idle_w).max(0.0);
-                if wanted > 1.0 { slowest.min(given / wanted) } else { slowest }
+                if wanted > 1.0 {
+                    slowest.min(given / wanted)
+                } else {
+                    slowest
+                }
             });
         }
         let t_s = (from_ns as f64 - start_ns as f64) / NS_PER_S as f64;
         let dt_s = step_ns as f64 / NS_PER_S as f64;
-        self.serving.step(t_s, dt_s, &self.arrivals, &self.pace, &mut self.ratio);
-        self.uncapped.step(t_s, dt_s, &self.arrivals, &self.full, &mut self.uncapped_ratio);
+        self.serving
+            .step(t_s, dt_s, &self.arrivals, &self.pace, &mut self.ratio);
+        self.uncapped.step(
+            t_s,
+            dt_s,
+            &self.arrivals,
+            &self.full,
+            &mut self.uncapped_ratio,
+        );
         plant.set_host_demand_ratio(&self.ratio);
     }
 

@@ -1,12 +1,16 @@
 //! The plant: feeds, breakers, UPSs, GPUs, workload and meters, deterministic from a seed.
 
+mod agenda;
 pub mod agents;
 pub mod arrivals;
+mod begin;
 pub mod demand;
 mod demandfeed;
+mod driver;
 pub mod faults;
 pub mod gpu;
 pub mod hall;
+mod hear;
 mod link;
 pub mod live;
 mod loss;
@@ -15,6 +19,7 @@ pub mod meters;
 pub mod nuisance;
 pub mod optimum;
 pub mod params;
+mod planned;
 pub mod protection;
 pub mod racks;
 pub mod result;
@@ -22,9 +27,10 @@ pub mod rng;
 pub mod runner;
 pub mod scenario;
 pub mod serving;
+mod setup;
 pub mod sim;
 pub mod sink;
-mod wavefeed;
 mod ups;
+mod wavefeed;
 pub mod waves;
 mod window;

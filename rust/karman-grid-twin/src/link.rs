@@ -4,7 +4,8 @@
 //! Owns the accounting of commands and acknowledgements, and what of a run enters its digest:
 //! every event, decision, command and acknowledgement, as integers.
 
-use crate::agents::{Acked, Due};
+use crate::agenda::Due;
+use crate::agents::Acked;
 use crate::loss::{Loss, lost_of};
 use crate::protection::Mode as PlantMode;
 use crate::sim::Sim;
@@ -30,7 +31,9 @@ struct Decided {
 impl Sim {
     /// Takes what the engine has said since the last time.
     pub(crate) fn drain(&mut self) {
-        let Some(engine) = &mut self.engine else { return };
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
         engine.drain_journal(&mut self.journal);
         engine.drain_outbox(&mut self.outbox);
         if self.journal.is_empty() && self.outbox.is_empty() {
@@ -61,10 +64,18 @@ impl Sim {
                 let (first, at) = (event.first_abnormal_mono_ns.0, event.detected_mono_ns.0);
                 self.records.digest(&[2, meter, kind, first, at]);
             }
-            Entry::Decision { mono_ns, seq, because, lowered, raised, event } => {
+            Entry::Decision {
+                mono_ns,
+                seq,
+                because,
+                lowered,
+                raised,
+                event,
+            } => {
                 let (code, what) = because_code(*because);
                 let (lowered, raised) = (u64::from(*lowered), u64::from(*raised));
-                self.records.digest(&[3, mono_ns.0, *seq, code, what, lowered, raised]);
+                self.records
+                    .digest(&[3, mono_ns.0, *seq, code, what, lowered, raised]);
                 let fires = matches!(because, Because::Fired(_) | Because::Infeasible(_));
                 if let Some((first, _)) = event.filter(|_| fires) {
                     decided.fired = Some((mono_ns.0, first.0));
@@ -74,12 +85,22 @@ impl Sim {
                 }
                 self.touched = true;
             }
-            Entry::Cap { mono_ns, device, cap, raise, data_age_ns, .. } => {
+            Entry::Cap {
+                mono_ns,
+                device,
+                cap,
+                raise,
+                data_age_ns,
+                ..
+            } => {
                 if *raise {
                     self.records.raise(mono_ns.0, *device, *cap, *data_age_ns);
                 }
             }
-            Entry::Books { mono_ns, devices_accounted } => {
+            Entry::Books {
+                mono_ns,
+                devices_accounted,
+            } => {
                 self.records.books(mono_ns.0, *devices_accounted);
             }
             Entry::Escalation { mono_ns, who } => {
@@ -95,7 +116,8 @@ impl Sim {
                 let before = self.measure.grant_ratio.replace(grant.grant_ratio);
                 let moved = |old: f64| (old - grant.grant_ratio).abs() > GRANT_MOVED_RATIO;
                 self.touched |= before.is_none_or(moved);
-                self.records.digest(&[5, mono_ns.0, milliwatt(Power::from_w(grant.load_w))]);
+                self.records
+                    .digest(&[5, mono_ns.0, milliwatt(Power::from_w(grant.load_w))]);
             }
             Entry::Mode { mono_ns, mode } => {
                 if *mode == Mode::Normal {
@@ -108,19 +130,27 @@ impl Sim {
 
     /// A plan was fired: its story starts, of its own where no loss is known.
     fn note_fire(&mut self, outbox: &[(HostIx, ToAgent)], decided: Decided) {
-        let Some((event_ns, first_abnormal_ns)) = decided.fired else { return };
+        let Some((event_ns, first_abnormal_ns)) = decided.fired else {
+            return;
+        };
         let seq_of = |message: &ToAgent| match message {
             ToAgent::Fire { seq, .. } => Some(*seq),
             _ => None,
         };
-        let Some(seq) = outbox.iter().find_map(|(_, message)| seq_of(message)) else { return };
-        let messages = outbox.iter().filter(|(_, m)| seq_of(m) == Some(seq)).count();
+        let Some(seq) = outbox.iter().find_map(|(_, message)| seq_of(message)) else {
+            return;
+        };
+        let messages = outbox
+            .iter()
+            .filter(|(_, m)| seq_of(m) == Some(seq))
+            .count();
         if self.measure.open_loss().is_none_or(|loss| loss.is_fired()) {
             let modes = self.plant.modes();
             let alive: Vec<bool> = modes.iter().map(|mode| *mode != PlantMode::Off).collect();
             let lost = lost_of(&self.topology, &alive);
             let racks = self.topology.racks.len();
-            self.measure.begin_loss(Loss::new(lost, first_abnormal_ns, first_abnormal_ns, racks));
+            self.measure
+                .begin_loss(Loss::new(lost, first_abnormal_ns, first_abnormal_ns, racks));
         }
         let mailbox_ns = event_ns + self.decide_ns;
         let power_w = self.plant.power_w();
@@ -133,22 +163,34 @@ impl Sim {
         let code = u64::from(host.0);
         let started = self.sent_ns >= self.start_ns;
         match &message {
-            ToAgent::Plan { contingency, epoch, seq, caps } => {
-                self.records.digest(&[7, code, u64::from(contingency.0), *epoch, *seq]);
+            ToAgent::Plan {
+                contingency,
+                epoch,
+                seq,
+                caps,
+            } => {
+                self.records
+                    .digest(&[7, code, u64::from(contingency.0), *epoch, *seq]);
                 for (device, cap) in caps {
                     self.records.digest(&[u64::from(device.0), milliwatt(*cap)]);
                 }
                 self.plans[host.at()].insert(*contingency, caps.clone());
             }
-            ToAgent::Fire { contingency, epoch, seq } => {
-                self.records.digest(&[8, code, u64::from(contingency.0), *epoch, *seq]);
+            ToAgent::Fire {
+                contingency,
+                epoch,
+                seq,
+            } => {
+                self.records
+                    .digest(&[8, code, u64::from(contingency.0), *epoch, *seq]);
                 self.measure.commands += u64::from(started);
             }
             ToAgent::Cap(commands) => {
                 for command in commands {
                     let (device, cap) = (u64::from(command.device.0), milliwatt(command.cap));
                     let (id, seq, ttl_ns) = (command.command_id, command.seq, command.lease_ns);
-                    self.records.digest(&[9, device, cap, id, command.epoch, seq, ttl_ns]);
+                    self.records
+                        .digest(&[9, device, cap, id, command.epoch, seq, ttl_ns]);
                     if decided.escalated_seq == Some(command.decision_seq)
                         && let Some(loss) = self.measure.open_loss()
                     {
@@ -162,14 +204,18 @@ impl Sim {
             }
         }
         let mailbox_ns = self.sent_ns + self.decide_ns;
-        self.agents.send(host, message, mailbox_ns, &mut self.agenda);
+        self.agents
+            .send(host, message, mailbox_ns, &mut self.agenda);
     }
 
     /// Something on the agenda happens.
     pub(crate) fn happen(&mut self, at_ns: u64, due: Due) {
         match due {
             Due::ToAgent(host, message) => {
-                if let ToAgent::Fire { contingency, seq, .. } = &message {
+                if let ToAgent::Fire {
+                    contingency, seq, ..
+                } = &message
+                {
                     let lowers = self.lowered_by(host, *contingency, at_ns);
                     for loss in &mut self.measure.losses {
                         loss.fire_arrived(*seq, lowers);
@@ -197,7 +243,11 @@ impl Sim {
                 let (agents, mut around) = self.around();
                 agents.poll(host, at_ns, &mut around);
             }
-            Due::Done { kind, devices, duration_ns } => {
+            Due::Done {
+                kind,
+                devices,
+                duration_ns,
+            } => {
                 self.records.event(at_ns, kind, &devices, duration_ns);
             }
         }
@@ -213,7 +263,9 @@ impl Sim {
         if self.agents.is_silent(host, now_ns) {
             return 0;
         }
-        let Some(caps) = self.plans[host.at()].get(&contingency) else { return 0 };
+        let Some(caps) = self.plans[host.at()].get(&contingency) else {
+            return 0;
+        };
         let lowers = |(device, cap): &&(DeviceIx, Power)| {
             let held = self.agents.held_cap(host, *device);
             !self.faulty[device.at()] && held.is_some_and(|held| *cap < held)
@@ -222,8 +274,14 @@ impl Sim {
     }
 
     fn acked(&mut self, acked: &Acked) {
-        let Ack { device, cause, outcome, enforced_cap, acked_mono_ns, apply_latency_ns } =
-            acked.ack;
+        let Ack {
+            device,
+            cause,
+            outcome,
+            enforced_cap,
+            acked_mono_ns,
+            apply_latency_ns,
+        } = acked.ack;
         let (code, what, order) = match cause {
             Cause::Command { command_id } => (0, 0, command_id),
             Cause::Fire { contingency, seq } => (1, u64::from(contingency.0), seq),
@@ -233,7 +291,8 @@ impl Sim {
         let enforced = enforced_cap.map_or(u64::MAX, milliwatt);
         let ended = outcome_code(outcome);
         let device_code = u64::from(device.0);
-        self.records.digest(&[11, device_code, code, what, order, ended, enforced]);
+        self.records
+            .digest(&[11, device_code, code, what, order, ended, enforced]);
         self.records.digest(&[acked_mono_ns.0, apply_latency_ns]);
         let healthy = !self.faulty[device.at()];
         for loss in &mut self.measure.losses {

@@ -5,11 +5,12 @@
 
 use crate::loss::Loss;
 use crate::measure::Measure;
+use crate::planned;
 use crate::protection::Mode;
 use crate::result::{Latencies, LatencyMs, Quantiles, RunResult, Series};
 use crate::rng::{Rng, Stream};
 use crate::runner::config_hash;
-use crate::scenario::{self, Event, EventKind};
+use crate::scenario::{Event, EventKind};
 use crate::sim::{FINE_NS, Inputs, Sim};
 use crate::sink::{Keep, Sink};
 use karman_grid_core::engine::Status;
@@ -99,7 +100,13 @@ impl Live {
         sim.records.flush(sink, &mut keep);
         sim.told = Some(Vec::new());
         let backfeed_tau_max_ms = inputs.scenario.timing.backfeed_tau_max_ms;
-        Ok(Live { sim, keep, seed: inputs.seed, backfeed_tau_max_ms, injected: 0 })
+        Ok(Live {
+            sim,
+            keep,
+            seed: inputs.seed,
+            backfeed_tau_max_ms,
+            injected: 0,
+        })
     }
 
     /// Time after the run-in, ns.
@@ -125,15 +132,18 @@ impl Live {
     pub fn inject(&mut self, event: &Event) -> Result<(), SiteError> {
         let topology = std::sync::Arc::clone(&self.sim.topology);
         let number = LIVE_STREAM + self.injected;
-        let planned = scenario::draw_now(event, &topology, self.seed, number)?;
+        let drawn = planned::draw_now(event, &topology, self.seed, number)?;
         self.injected += 1;
         let mut rng = Rng::stream(self.seed, Stream::Scenario, number ^ BACKFEED_BIT);
         let tau_ns = ns_from_ms(rng.uniform_in(0.0, self.backfeed_tau_max_ms));
         let now_ns = self.sim.now_ns;
         self.sim.measure.focus(now_ns);
-        self.sim.begin_live(&planned, tau_ns);
+        self.sim.begin_live(&drawn, tau_ns);
         let at_ms = self.now_ns() as f64 / 1e6;
-        self.keep.series.events.push((at_ms, planned.kind.name().to_string()));
+        self.keep
+            .series
+            .events
+            .push((at_ms, drawn.kind.name().to_string()));
         Ok(())
     }
 
@@ -156,7 +166,10 @@ impl Live {
     /// Devices in all, and those whose cap register stands at or under the fallback.
     pub fn fallback_count(&self) -> (usize, usize) {
         let caps = self.sim.plant.caps().iter().zip(&self.sim.fallbacks);
-        (self.sim.fallbacks.len(), caps.filter(|(cap, fallback)| cap <= fallback).count())
+        (
+            self.sim.fallbacks.len(),
+            caps.filter(|(cap, fallback)| cap <= fallback).count(),
+        )
     }
 
     /// What the controller knows; absent once it is dead.
@@ -227,13 +240,20 @@ impl Live {
     /// What the engine did since the last call, but for single caps and books; bounded by the
     /// caller, who must call.
     pub fn told(&mut self) -> Vec<Entry> {
-        self.sim.told.as_mut().map(std::mem::take).unwrap_or_default()
+        self.sim
+            .told
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// The figures of the run so far; `inputs` as it was started with.
     pub fn result(&self, inputs: &Inputs) -> RunResult {
         let config = config_hash(inputs);
-        let mut result = self.sim.clone().into_result(inputs, &config, self.keep.clone());
+        let mut result = self
+            .sim
+            .clone()
+            .into_result(inputs, &config, self.keep.clone());
         result.duration_s = self.now_ns() as f64 / NS_PER_S as f64;
         result
     }

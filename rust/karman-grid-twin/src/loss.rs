@@ -30,6 +30,8 @@ struct Fired {
     /// Acknowledgements of healthy devices, in order.
     acks: Vec<(u64, DeviceIx, f64)>,
     settled_ns: Option<u64>,
+    /// Devices whose write did not return in time.
+    stuck: Vec<DeviceIx>,
     /// Acknowledgements that no claim is made about: faulty devices and escalated commands.
     others_ns: Vec<u64>,
     escalated: Vec<u64>,
@@ -99,6 +101,7 @@ impl Loss {
             power_w: power_w.to_vec(),
             acks: Vec::with_capacity(power_w.len()),
             settled_ns: None,
+            stuck: Vec::new(),
             others_ns: Vec::new(),
             escalated: Vec::new(),
         });
@@ -121,21 +124,30 @@ impl Loss {
 
     /// An acknowledgement of this plan's `Fire`.
     pub(crate) fn fire_acked(&mut self, seq: u64, acked: &Acked, healthy: bool) {
-        let Some(fired) = self.fired.as_mut().filter(|f| f.seq == seq) else { return };
-        if !matches!(acked.ack.outcome, Outcome::Applied | Outcome::Clamped) {
+        let Some(fired) = self.fired.as_mut().filter(|f| f.seq == seq) else {
             return;
-        }
-        let at_ns = acked.ack.acked_mono_ns.0;
-        if healthy {
-            fired.acks.push((at_ns, acked.ack.device, acked.cap.w()));
-        } else {
-            fired.others_ns.push(at_ns);
+        };
+        let (at_ns, device) = (acked.ack.acked_mono_ns.0, acked.ack.device);
+        let stuck = fired.stuck.contains(&device);
+        match acked.ack.outcome {
+            Outcome::Applied | Outcome::Clamped if healthy && !stuck => {
+                fired.acks.push((at_ns, device, acked.cap.w()));
+            }
+            Outcome::Applied | Outcome::Clamped => fired.others_ns.push(at_ns),
+            Outcome::TimedOut if healthy && !stuck => {
+                // Its driver has shown itself faulty: nothing is expected of it any more.
+                fired.expected -= 1;
+                fired.stuck.push(device);
+            }
+            Outcome::TimedOut | Outcome::Rejected(_) | Outcome::Superseded => {}
         }
     }
 
     /// An acknowledgement of a single command.
     pub(crate) fn command_acked(&mut self, command_id: u64, acked: &Acked) {
-        let Some(fired) = self.fired.as_mut() else { return };
+        let Some(fired) = self.fired.as_mut() else {
+            return;
+        };
         let done = matches!(acked.ack.outcome, Outcome::Applied | Outcome::Clamped);
         if done && fired.escalated.contains(&command_id) {
             fired.others_ns.push(acked.ack.acked_mono_ns.0);
@@ -224,8 +236,10 @@ impl Loss {
             into.react.push(since(*at_ns));
             into.react_all.push(since(*at_ns));
         }
-        into.react_all.extend(fired.others_ns.iter().map(|ns| since(*ns)));
-        into.react_event.extend(self.last_needed_ns(topology, fired).map(since));
+        into.react_all
+            .extend(fired.others_ns.iter().map(|ns| since(*ns)));
+        into.react_event
+            .extend(self.last_needed_ns(topology, fired).map(since));
         if let (Some(settled_ns), Some((last_ns, _, _))) = (fired.settled_ns, fired.acks.last()) {
             into.settle.push(settled_ns.saturating_sub(*last_ns));
         }
@@ -247,7 +261,9 @@ impl Loss {
         }
         let fits = |load_w: &[f64]| {
             let limits = topology.elements.iter().zip(load_w);
-            limits.fold(true, |fits, (e, load_w)| fits & (*load_w <= e.limit_w * ROUNDING_RATIO))
+            limits.fold(true, |fits, (e, load_w)| {
+                fits & (*load_w <= e.limit_w * ROUNDING_RATIO)
+            })
         };
         if fits(&load_w) {
             return None;
@@ -268,5 +284,7 @@ impl Loss {
 /// The state `alive` as a set of losses.
 pub(crate) fn lost_of(topology: &Topology, alive: &[bool]) -> Lost {
     let dead = alive.iter().enumerate().filter(|(_, alive)| !**alive);
-    dead.fold(Lost::none(topology), |lost, (at, _)| lost.with(ElementIx::of(at)))
+    dead.fold(Lost::none(topology), |lost, (at, _)| {
+        lost.with(ElementIx::of(at))
+    })
 }

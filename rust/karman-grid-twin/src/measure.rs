@@ -92,7 +92,12 @@ impl Measure {
         let alive = vec![true; topology.elements.len()];
         let feeds: Vec<(usize, usize)> = topology
             .feeds()
-            .map(|f| (f.at(), topology.ancestor(f, ElementKind::Ups).unwrap_or(f).at()))
+            .map(|f| {
+                (
+                    f.at(),
+                    topology.ancestor(f, ElementKind::Ups).unwrap_or(f).at(),
+                )
+            })
             .collect();
         Measure {
             start_ns,
@@ -150,7 +155,11 @@ impl Measure {
 
     /// A course of the run without any point.
     pub(crate) fn series(&self) -> Series {
-        let feeds = || self.feeds.iter().map(|(feed, _)| &self.topology.elements[*feed]);
+        let feeds = || {
+            self.feeds
+                .iter()
+                .map(|(feed, _)| &self.topology.elements[*feed])
+        };
         Series {
             feeds: feeds().map(|e| e.id.clone()).collect(),
             limit_w: feeds().map(|e| e.limit_w).collect(),
@@ -182,13 +191,7 @@ impl Measure {
     }
 
     /// One step of the plant, which ended at `at_ns`.
-    pub(crate) fn step(
-        &mut self,
-        plant: &Plant,
-        at_ns: u64,
-        step_ns: u64,
-        records: &mut Records,
-    ) {
+    pub(crate) fn step(&mut self, plant: &Plant, at_ns: u64, step_ns: u64, records: &mut Records) {
         let flow_w = plant.flows_w();
         let load_w: f64 = plant.rack_power_w().iter().sum();
         self.flows.push_with(step_ns, flow_w, load_w);
@@ -229,7 +232,12 @@ impl Measure {
     fn follow_network(&mut self, plant: &Plant) {
         let off = crate::protection::Mode::Off;
         let modes = plant.modes();
-        if self.alive.iter().zip(modes).all(|(alive, mode)| *alive == (*mode != off)) {
+        if self
+            .alive
+            .iter()
+            .zip(modes)
+            .all(|(alive, mode)| *alive == (*mode != off))
+        {
             return;
         }
         let before = self.alive.iter().filter(|alive| **alive).count();
@@ -275,7 +283,8 @@ impl Measure {
         let span_s = span_ns as f64 / NS_PER_S as f64;
         self.demand_j += sums.demand * span_s;
         self.withheld_j += sums.withheld * span_s;
-        self.sums.push(span_ns, &[sums.withheld_first_tier, sums.below_fallback]);
+        self.sums
+            .push(span_ns, &[sums.withheld_first_tier, sums.below_fallback]);
         if self.sums.is_full() {
             self.critical_shed_w = self.critical_shed_w.max(self.sums.of(0));
             self.below_fallback_w = self.below_fallback_w.max(self.sums.of(1));
@@ -340,7 +349,13 @@ impl Measure {
         self.course_ns = at_ns + COURSE_NS;
         let (flow_w, used) = (plant.flows_w(), plant.accumulator_ratio());
         let powers = self.feeds.iter().map(|(feed, _)| flow_w[*feed]);
-        let fuller = self.feeds.iter().map(|(feed, ups)| used[*feed].max(used[*ups]));
-        records.course(at_ns, [load_w, demand_w].into_iter().chain(powers).chain(fuller));
+        let fuller = self
+            .feeds
+            .iter()
+            .map(|(feed, ups)| used[*feed].max(used[*ups]));
+        records.course(
+            at_ns,
+            [load_w, demand_w].into_iter().chain(powers).chain(fuller),
+        );
     }
 }

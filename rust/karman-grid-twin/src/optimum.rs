@@ -25,7 +25,10 @@ pub fn served_w(topology: &Topology, lost: &Lost, low_w: &[f64], high_w: &[f64])
         racks.push(problem.add_var(1.0, (low, high)));
     }
     let supply = supply_rows(topology, high_w);
-    let limits = case.rows.iter().map(|row| (row, limit_after_w(row, &no_bias)));
+    let limits = case
+        .rows
+        .iter()
+        .map(|row| (row, limit_after_w(row, &no_bias)));
     for (row, limit_w) in limits.chain(supply.iter().map(|row| (row, row.limit_w))) {
         let mut load = LinearExpr::empty();
         for (rack, coef) in racks.iter().zip(&row.coefs) {

@@ -27,6 +27,8 @@ struct Cord {
     psu_rating_w: Option<f64>,
     psu_off: bool,
     used: bool,
+    /// When it went down, until it is used again.
+    down_ns: Option<u64>,
     /// When a cord that is back may be used again.
     usable_ns: Option<u64>,
     share: f64,
@@ -94,6 +96,7 @@ impl Racks {
                     psu_off: false,
                     used: true,
                     usable_ns: None,
+                    down_ns: None,
                     share: *share,
                     target: *share,
                     power_w: 0.0,
@@ -186,16 +189,23 @@ impl Racks {
         for cord in &mut self.cords[range.clone()] {
             let before = cord.used;
             if !up(cord) {
+                cord.down_ns = cord.down_ns.or(before.then_some(now_ns));
                 (cord.used, cord.usable_ns, cord.share) = (false, None, 0.0);
             } else if !cord.used {
-                // Where nothing else carries the rack, there is nothing to wait for.
-                let wait_ns = (resume_s * 1e9) as u64;
+                // Where nothing else carries the rack, there is nothing to wait for; a gap that
+                // the supplies bridge from their own capacitors does not make them start anew.
+                let hold_up_ns = (self.params.hold_up_ms * 1e6) as u64;
+                let bridged = cord.down_ns.is_some_and(|since| now_ns <= since + hold_up_ns);
+                let wait_ns = if bridged { 0 } else { (resume_s * 1e9) as u64 };
                 let usable_ns = *cord.usable_ns.get_or_insert(now_ns + wait_ns);
                 let usable_ns = if carried { usable_ns } else { now_ns };
                 cord.used = now_ns >= usable_ns;
                 if !cord.used {
                     self.next_ns = self.next_ns.min(usable_ns);
                 }
+            }
+            if cord.used {
+                cord.down_ns = None;
             }
             moved |= before && !cord.used;
         }

@@ -63,7 +63,13 @@ impl Quantiles {
             let rank = (count * permille).div_ceil(1000).max(1);
             values_ns.get(rank - 1).map(|ns| ms(*ns))
         };
-        Quantiles { p50: at(500), p99: at(990), p999: at(999), max: at(1000), count: count as u64 }
+        Quantiles {
+            p50: at(500),
+            p99: at(990),
+            p999: at(999),
+            max: at(1000),
+            count: count as u64,
+        }
     }
 }
 
@@ -200,7 +206,9 @@ pub struct Document {
 /// # Panics
 /// Without any run.
 pub fn pool(runs: &[RunResult]) -> Document {
-    let first = runs.first().expect("a document is made of at least one run");
+    let first = runs
+        .first()
+        .expect("a document is made of at least one run");
     let largest = |f: fn(&RunResult) -> f64| runs.iter().map(f).fold(f64::MIN, f64::max);
     let sum = |f: fn(&RunResult) -> f64| runs.iter().map(f).sum::<f64>();
     let count = |f: fn(&RunResult) -> u64| runs.iter().map(f).sum::<u64>();
@@ -237,7 +245,11 @@ pub fn pool(runs: &[RunResult]) -> Document {
         below_fallback_w: largest(|r| r.below_fallback_w),
         pcc_step_w: largest(|r| r.pcc_step_w),
         digest: digest(runs),
-        per_seed: if runs.len() > 1 { runs.iter().map(per_seed).collect() } else { Vec::new() },
+        per_seed: if runs.len() > 1 {
+            runs.iter().map(per_seed).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -253,7 +265,11 @@ fn violations(runs: &[RunResult]) -> Vec<Violation> {
 
 fn latencies(runs: &[RunResult]) -> LatencyMs {
     let pooled = |f: fn(&Latencies) -> &Vec<u64>| {
-        Quantiles::of(runs.iter().flat_map(|r| f(&r.latencies).iter().copied()).collect())
+        Quantiles::of(
+            runs.iter()
+                .flat_map(|r| f(&r.latencies).iter().copied())
+                .collect(),
+        )
     };
     LatencyMs {
         detect: pooled(|l| &l.detect),
@@ -300,10 +316,16 @@ mod tests {
     #[test]
     fn quantiles_are_nearest_rank() {
         let q = Quantiles::of((1..=1000).rev().map(|n| n * 1_000_000).collect());
-        assert_eq!((q.p50, q.p99, q.p999), (Some(500.0), Some(990.0), Some(999.0)));
+        assert_eq!(
+            (q.p50, q.p99, q.p999),
+            (Some(500.0), Some(990.0), Some(999.0))
+        );
         assert_eq!((q.max, q.count), (Some(1000.0), 1000));
         let one = Quantiles::of(vec![2_500_000]);
-        assert_eq!((one.p50, one.p999, one.max, one.count), (Some(2.5), Some(2.5), Some(2.5), 1));
+        assert_eq!(
+            (one.p50, one.p999, one.max, one.count),
+            (Some(2.5), Some(2.5), Some(2.5), 1)
+        );
         assert_eq!(Quantiles::of(Vec::new()), Quantiles::default());
     }
 }

@@ -86,7 +86,10 @@ fn adaptive(mut sim: Sim, end_ns: u64, sink: &mut dyn Sink, keep: &mut Keep) -> 
         }
         if std::mem::take(&mut sim.touched) {
             fine_until_ns = (sim.now_ns + AROUND_NS).next_multiple_of(NS_PER_S);
-            sim = seconds.drain(..).next().map_or(before, |second| second.before);
+            sim = seconds
+                .drain(..)
+                .next()
+                .map_or(before, |second| second.before);
         } else {
             let records = std::mem::take(&mut sim.records);
             seconds.push_back(Second { before, records });
@@ -125,10 +128,18 @@ pub(crate) fn config_hash(inputs: &Inputs) -> [u8; 32] {
 }
 
 impl Sim {
-    pub(crate) fn into_result(self, inputs: &Inputs, config: &[u8; 32], mut keep: Keep) -> RunResult {
+    pub(crate) fn into_result(
+        self,
+        inputs: &Inputs,
+        config: &[u8; 32],
+        mut keep: Keep,
+    ) -> RunResult {
         let (topology, measure) = (&self.topology, &self.measure);
         let mut latencies = Latencies::default();
-        measure.losses.iter().for_each(|loss| loss.latencies(topology, &mut latencies));
+        measure
+            .losses
+            .iter()
+            .for_each(|loss| loss.latencies(topology, &mut latencies));
         let losses = || measure.losses.iter();
         let fired = || losses().filter(|loss| loss.is_fired());
         let optimum = losses().filter_map(|loss| loss.served_of_optimum(topology));

@@ -5,26 +5,25 @@
 //! start of the run-in; a clone goes on exactly as the original, so that a run can be rewound. The
 //! engine gets sample blocks, power samples, messages of agents and time, and nothing else.
 
-use crate::agents::{Agenda, Agents, Around, Due};
+use crate::agenda::Agenda;
+use crate::agents::{Agents, Around};
 use crate::demandfeed::DemandFeed;
-use crate::faults::{Fault, FaultId};
+use crate::faults::FaultId;
 use crate::hall::Plant;
-use crate::loss::{Loss, lost_of};
 use crate::measure::Measure;
-use crate::params::{DemandKind, PlantParams};
+use crate::planned::{self, Planned};
 use crate::protection::{Mode, TripPlace};
-use crate::rng::{Rng, Stream};
-use crate::scenario::{self, EventKind, Planned, Scenario};
+use crate::scenario::Scenario;
+use crate::setup::{self, Turn};
 use crate::sink::Records;
 use crate::wavefeed::WaveFeed;
 use karman_grid_core::command::ToAgent;
 use karman_grid_core::engine::Engine;
 use karman_grid_core::error::SiteError;
-use karman_grid_core::ids::{ContingencyIx, DeviceIx, ElementIx, HostIx, MeterIx};
+use karman_grid_core::ids::{ContingencyIx, DeviceIx, HostIx, MeterIx};
 use karman_grid_core::journal::Entry;
-use karman_grid_core::sample::{Node, PowerSample, Validity};
 use karman_grid_core::site::SiteSpec;
-use karman_grid_core::time::{MonoNs, NS_PER_MS, NS_PER_S, ns_from_ms, ns_from_s};
+use karman_grid_core::time::{MonoNs, NS_PER_MS, NS_PER_S, ns_from_ms};
 use karman_grid_core::topology::Topology;
 use karman_grid_core::units::Power;
 use serde::{Deserialize, Serialize};
@@ -43,13 +42,13 @@ pub const COARSE_NS: u64 = 100 * NS_PER_MS;
 /// The engine's tick, ns.
 const TICK_NS: u64 = 2 * NS_PER_MS;
 /// Readings of devices are spread over a second, in slots of this length, ns.
-const SLOT_NS: u64 = 10 * NS_PER_MS;
+pub(crate) const SLOT_NS: u64 = 10 * NS_PER_MS;
 /// Flows are recorded at least this often, ns.
 const FLOW_MAX_NS: u64 = 100 * NS_PER_MS;
 /// A flow that moved by more than this since it was last recorded is recorded, ratio of the limit.
 const FLOW_MOVED_RATIO: f64 = 0.002;
 /// Every step is recorded for this long after an event and after a cap was written, ns.
-const EVENT_WINDOW_NS: u64 = NS_PER_S;
+pub(crate) const EVENT_WINDOW_NS: u64 = NS_PER_S;
 const CAP_WINDOW_NS: u64 = 200 * NS_PER_MS;
 /// Epoch of the controller in a run of its own.
 pub const FIRST_EPOCH: u64 = 1;
@@ -95,14 +94,6 @@ pub struct Inputs {
     pub workload: Option<Workload>,
 }
 
-/// What changes at an instant.
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    at_ns: u64,
-    event: usize,
-    begins: bool,
-}
-
 /// A run in progress.
 #[derive(Clone, Debug)]
 pub struct Sim {
@@ -131,13 +122,13 @@ pub struct Sim {
     /// Every step is recorded until then.
     pub(crate) watch_until_ns: u64,
     demand: Option<DemandFeed>,
-    waves: WaveFeed,
-    polled: Vec<(MeterIx, u64)>,
-    planned: Arc<[Planned]>,
-    turns: Vec<Turn>,
-    next_turn: usize,
-    faults: Vec<Option<FaultId>>,
-    backfeed_tau_ns: Vec<u64>,
+    pub(crate) waves: WaveFeed,
+    pub(crate) polled: Vec<(MeterIx, u64)>,
+    pub(crate) planned: Arc<[Planned]>,
+    pub(crate) turns: Vec<Turn>,
+    pub(crate) next_turn: usize,
+    pub(crate) faults: Vec<Option<FaultId>>,
+    pub(crate) backfeed_tau_ns: Vec<u64>,
     flow_w: Vec<f64>,
     modes: Vec<Mode>,
     flow_ns: Option<u64>,
@@ -151,15 +142,15 @@ impl Sim {
     pub fn new(inputs: &Inputs) -> Result<Sim, SiteError> {
         let topology = Arc::new(Topology::build(&inputs.site)?);
         let scenario = &inputs.scenario;
-        let params = plant_params(scenario, inputs.workload.is_some())?;
+        let params = setup::plant_params(scenario, inputs.workload.is_some())?;
         let mut plant = Plant::new(&topology, params, inputs.seed)?;
         let engine = Engine::new(Topology::clone(&topology), inputs.epoch)?;
         let fallbacks = match inputs.control {
             Control::Off => topology.devices.iter().map(|d| d.cap_max).collect(),
             Control::On | Control::Static75 => engine.fallbacks().to_vec(),
         };
-        let planned = scenario::plan(scenario, &topology, inputs.seed)?;
-        let focus_ns = scenario::first_disturbance(&planned).map(|ns| RUN_IN_NS + ns);
+        let planned = planned::plan(scenario, &topology, inputs.seed)?;
+        let focus_ns = planned::first_disturbance(&planned).map(|ns| RUN_IN_NS + ns);
         let mut records = Records::default();
         for (at, cap) in fallbacks.iter().enumerate() {
             let taken = plant.set_cap(DeviceIx::of(at), *cap, 0);
@@ -180,13 +171,16 @@ impl Sim {
             start_ns: RUN_IN_NS,
             touched: false,
             watch_until_ns: 0,
-            demand: inputs.workload.as_ref().map(|w| DemandFeed::new(w, &topology)),
+            demand: inputs
+                .workload
+                .as_ref()
+                .map(|w| DemandFeed::new(w, &topology)),
             waves: WaveFeed::new(&topology, &plant),
-            polled: polled(&topology),
-            turns: turns(&planned),
+            polled: setup::polled(&topology),
+            turns: setup::turns(&planned),
             next_turn: 0,
             faults: vec![None; planned.len()],
-            backfeed_tau_ns: backfeeds(scenario, planned.len(), inputs.seed),
+            backfeed_tau_ns: setup::backfeeds(scenario, planned.len(), inputs.seed),
             planned: planned.into(),
             flow_w: vec![0.0; topology.elements.len()],
             modes: vec![Mode::Line; topology.elements.len()],
@@ -248,7 +242,9 @@ impl Sim {
 
     /// When something is next done to the plant, ns.
     pub(crate) fn next_turn_ns(&self) -> u64 {
-        self.turns.get(self.next_turn).map_or(u64::MAX, |turn| turn.at_ns)
+        self.turns
+            .get(self.next_turn)
+            .map_or(u64::MAX, |turn| turn.at_ns)
     }
 
     /// Lives through the run-in.
@@ -292,10 +288,16 @@ impl Sim {
         if let Some(demand) = &mut self.demand
             && from_ns.is_multiple_of(SLOT_NS)
         {
-            demand.step(&mut self.plant, from_ns, step_ns.max(SLOT_NS), self.start_ns);
+            demand.step(
+                &mut self.plant,
+                from_ns,
+                step_ns.max(SLOT_NS),
+                self.start_ns,
+            );
         }
         self.plant.step(step_ns);
-        self.measure.step(&self.plant, from_ns + step_ns, step_ns, &mut self.records);
+        self.measure
+            .step(&self.plant, from_ns + step_ns, step_ns, &mut self.records);
     }
 
     /// Records trips of the step that ends now, and flows.
@@ -315,14 +317,20 @@ impl Sim {
     fn record_flow(&mut self, at_ns: u64) {
         let flow_w = self.plant.flows_w();
         let moved = || {
-            let pairs = self.topology.elements.iter().zip(flow_w.iter().zip(&self.flow_w));
+            let pairs = self
+                .topology
+                .elements
+                .iter()
+                .zip(flow_w.iter().zip(&self.flow_w));
             pairs.fold(false, |moved, (element, (new, old))| {
                 moved | ((new - old).abs() > FLOW_MOVED_RATIO * element.limit_w)
             })
         };
         let modes = self.plant.modes();
         let switched = modes != self.modes;
-        let due = self.flow_ns.is_none_or(|last_ns| at_ns - last_ns >= FLOW_MAX_NS);
+        let due = self
+            .flow_ns
+            .is_none_or(|last_ns| at_ns - last_ns >= FLOW_MAX_NS);
         if due || switched || at_ns < self.watch_until_ns || moved() {
             self.records.flow(at_ns, flow_w, switched.then_some(modes));
             self.flow_w.copy_from_slice(flow_w);
@@ -331,138 +339,8 @@ impl Sim {
         }
     }
 
-    /// Does to the plant what is due before `until_ns`.
-    fn turn(&mut self, until_ns: u64) {
-        while let Some(turn) = self.turns.get(self.next_turn).copied()
-            && turn.at_ns < until_ns
-        {
-            self.next_turn += 1;
-            self.take_turn(turn);
-        }
-    }
-
-    fn take_turn(&mut self, turn: Turn) {
-        let planned = self.planned[turn.event].clone();
-        self.touched = true;
-        self.watch_until_ns = self.watch_until_ns.max(turn.at_ns + EVENT_WINDOW_NS);
-        let code = planned.kind as u64;
-        self.records.digest(&[1, turn.at_ns, code, u64::from(turn.begins)]);
-        if !turn.begins {
-            if let Some(id) = self.faults[turn.event].take() {
-                self.plant.clear(id, turn.at_ns);
-            }
-            return;
-        }
-        let tau_ns = self.backfeed_tau_ns[turn.event];
-        self.faults[turn.event] = self.begin(&planned, turn.at_ns, tau_ns);
-    }
-
-    /// Begins what was planned at `at_ns`.
-    pub(crate) fn begin(
-        &mut self,
-        planned: &Planned,
-        at_ns: u64,
-        backfeed_tau_ns: u64,
-    ) -> Option<FaultId> {
-        let lasts_ns = planned.until_ns.map(|until_ns| until_ns - planned.at_ns);
-        let until_ns = lasts_ns.map_or(u64::MAX, |ns| at_ns + ns);
-        if planned.kind.is_disturbance() {
-            self.measure.before_disturbance();
-        }
-        let devices = planned.devices.clone();
-        let done = Due::Done { kind: planned.kind, devices, duration_ns: lasts_ns };
-        self.agenda.push(at_ns, done);
-        let first = planned.elements.first().copied();
-        let meter = planned.meters.first().copied();
-        let fault = match planned.kind {
-            EventKind::FeedLoss => first.map(|element| {
-                self.begin_loss(element, at_ns);
-                Fault::FeedLoss { element, backfeed_tau_ns }
-            }),
-            EventKind::SourceLoss => first.map(|ups| Fault::SourceLoss { ups }),
-            EventKind::GridSag => Some(Fault::GridSag { value: planned.value }),
-            EventKind::WriteIgnored => {
-                planned.devices.iter().for_each(|d| self.faulty[d.at()] = true);
-                Some(Fault::WriteIgnored { devices: planned.devices.clone() })
-            }
-            EventKind::MeterFrozen => meter.map(|meter| Fault::MeterFrozen { meter }),
-            EventKind::MeterScale => {
-                meter.map(|meter| Fault::MeterScale { meter, value: planned.value })
-            }
-            EventKind::MeterOffset => meter.map(|meter| {
-                let limit_w = self.topology.elements[self.metered(meter).at()].limit_w;
-                Fault::MeterOffset { meter, value_w: planned.value * limit_w }
-            }),
-            EventKind::DemandStep => Some(Fault::DemandStep { level_ratio: planned.value }),
-            EventKind::ControllerKill => {
-                self.engine = None;
-                None
-            }
-            EventKind::AgentSilent => {
-                for host in &planned.hosts {
-                    self.agents.silence(*host, until_ns);
-                    let devices = self.topology.hosts[host.at()].devices.clone();
-                    devices.for_each(|d| self.faulty[d] = true);
-                }
-                None
-            }
-            EventKind::WriteStuck => {
-                for device in &planned.devices {
-                    self.agents.stick(*device, until_ns);
-                    self.faulty[device.at()] = true;
-                }
-                None
-            }
-        };
-        fault.map(|fault| self.plant.inject(fault, at_ns))
-    }
-
-    /// Begins an event now, as a live run does; its end is filed at once.
-    pub(crate) fn begin_live(&mut self, planned: &Planned, backfeed_tau_ns: u64) {
-        let at_ns = self.now_ns;
-        self.touched = true;
-        self.watch_until_ns = self.watch_until_ns.max(at_ns + EVENT_WINDOW_NS);
-        self.records.digest(&[1, at_ns, planned.kind as u64, 1]);
-        let fault = self.begin(planned, at_ns, backfeed_tau_ns);
-        if let (Some(id), Some(until_ns)) = (fault, planned.until_ns) {
-            self.plant.clear(id, at_ns + (until_ns - planned.at_ns));
-        }
-    }
-
-    fn metered(&self, meter: MeterIx) -> ElementIx {
-        self.topology.meters[meter.at()].element
-    }
-
-    /// The story of a loss begins with the first frame at or after it.
-    fn begin_loss(&mut self, element: ElementIx, at_ns: u64) {
-        let mut alive: Vec<bool> = self.plant.modes().iter().map(|m| *m != Mode::Off).collect();
-        alive[element.at()] = false;
-        let lost = lost_of(&self.topology, &alive);
-        let first_ns = self.waves.first_frame_ns(&self.topology, element, at_ns);
-        let racks = self.topology.racks.len();
-        self.measure.begin_loss(Loss::new(lost, at_ns, first_ns, racks));
-    }
-
-    /// Delivers blocks, messages and writes up to `until_ns`, in order of time.
-    fn hear_waves(&mut self, until_ns: u64) {
-        if self.engine.is_none() {
-            return;
-        }
-        let mut waves = std::mem::take(&mut self.waves);
-        waves.fill(&self.plant);
-        while let Some((block, at_ns)) = waves.next_block() {
-            self.run_agenda(at_ns.min(until_ns));
-            if let Some(engine) = &mut self.engine {
-                engine.block(&block, MonoNs(at_ns));
-            }
-            self.sent_ns = at_ns;
-            self.drain();
-        }
-        self.waves = waves;
-    }
-
     /// Messages and writes up to `until_ns`, in order of time.
-    fn run_agenda(&mut self, until_ns: u64) {
+    pub(crate) fn run_agenda(&mut self, until_ns: u64) {
         while let Some((at_ns, due)) = self.agenda.pop(until_ns) {
             self.happen(at_ns, due);
         }
@@ -490,128 +368,4 @@ impl Sim {
             self.drain();
         }
     }
-
-    /// Meters that are polled, as their periods pass; in coarse steps also those with waveforms.
-    fn read_polled(&mut self, from_ns: u64, to_ns: u64, coarse: bool) {
-        let Some(engine) = &mut self.engine else { return };
-        for (meter, period_ns) in &self.polled {
-            let due = match *period_ns {
-                0 => coarse,
-                period_ns => to_ns / period_ns > from_ns / period_ns,
-            };
-            if due {
-                let power_w = self.plant.meter_power_w(*meter);
-                engine.power(&reading(Node::Meter(*meter), power_w, to_ns), MonoNs(to_ns));
-            }
-        }
-        self.sent_ns = to_ns;
-        self.drain();
-    }
-
-    /// Readings of the devices: each once a second, the hosts one after the other.
-    fn read_devices(&mut self, from_ns: u64, to_ns: u64) {
-        let Some(engine) = &mut self.engine else { return };
-        let slots = NS_PER_S / SLOT_NS;
-        let (first, last) = (from_ns / SLOT_NS, to_ns / SLOT_NS);
-        if first == last {
-            return;
-        }
-        for slot in first..last {
-            for host in self.topology.hosts.iter().skip((slot % slots) as usize).step_by(slots as usize)
-            {
-                for device in host.devices.clone().map(DeviceIx::of) {
-                    let power_w = self.plant.device_power_w(device);
-                    engine.power(&reading(Node::Device(device), power_w, to_ns), MonoNs(to_ns));
-                }
-            }
-        }
-        self.sent_ns = to_ns;
-        self.drain();
-    }
-}
-
-/// Streams of the scenario's random numbers besides those of its events.
-const BACKFEED_STREAM: u64 = 1 << 32;
-
-fn reading(node: Node, power_active_w: f64, now_ns: u64) -> PowerSample {
-    PowerSample {
-        node,
-        taken_mono_ns: MonoNs(now_ns),
-        power_active_w,
-        power_apparent_va: None,
-        voltage_rms_v: None,
-        current_rms_a: None,
-        frequency_hz: None,
-        validity: Validity::Good,
-    }
-}
-
-/// Every meter and its period; 0 for those that give waveforms.
-fn polled(topology: &Topology) -> Vec<(MeterIx, u64)> {
-    let period_ns = |m: &karman_grid_core::topology::Meter| match m.sample_rate_hz {
-        Some(_) => 0,
-        None => ns_from_s(m.period_s.unwrap_or(1.0)).max(1),
-    };
-    topology.meters.iter().enumerate().map(|(at, m)| (MeterIx::of(at), period_ns(m))).collect()
-}
-
-fn turns(planned: &[Planned]) -> Vec<Turn> {
-    let mut turns = Vec::with_capacity(2 * planned.len());
-    for (event, planned) in planned.iter().enumerate() {
-        turns.push(Turn { at_ns: RUN_IN_NS + planned.at_ns, event, begins: true });
-        if let Some(until_ns) = planned.until_ns {
-            turns.push(Turn { at_ns: RUN_IN_NS + until_ns, event, begins: false });
-        }
-    }
-    turns.sort_by_key(|turn| (turn.at_ns, turn.begins, turn.event));
-    turns
-}
-
-/// Time constant of the voltage that remains on a lost bus, for each event.
-fn backfeeds(scenario: &Scenario, events: usize, seed: u64) -> Vec<u64> {
-    let draw = |at: usize| {
-        let mut rng = Rng::stream(seed, Stream::Scenario, BACKFEED_STREAM + at as u64);
-        ns_from_ms(rng.uniform_in(0.0, scenario.timing.backfeed_tau_max_ms))
-    };
-    (0..events).map(draw).collect()
-}
-
-/// The plant's parameters as the scenario gives them; the others stand at their defaults.
-fn plant_params(scenario: &Scenario, has_requests: bool) -> Result<PlantParams, SiteError> {
-    let (demand, timing) = (&scenario.demand, &scenario.timing);
-    let level = |kind: &str| {
-        let wanted = format!("a level for demand of kind {kind:?}");
-        demand.level_ratio.ok_or_else(|| SiteError::new("demand.level_ratio", "nothing", wanted))
-    };
-    use scenario::DemandKind as Asked;
-    let kind = match demand.kind {
-        Asked::Constant => DemandKind::Constant { level_ratio: level("constant")? },
-        // 0.2–3 Hz between compute near TDP and communication near idle: see `params`.
-        Asked::Training => DemandKind::Training {
-            level_ratio: level("training")?,
-            swing_ratio: 0.5,
-            frequency_hz: 0.5,
-            duty_ratio: 0.7,
-        },
-        Asked::Inference | Asked::File if demand.level_ratio.is_none() => {
-            if !has_requests {
-                let wanted = "a list of arrivals, or demand.level_ratio";
-                return Err(SiteError::new("demand", "neither", wanted));
-            }
-            DemandKind::External
-        }
-        Asked::Inference | Asked::File => DemandKind::Inference {
-            level_ratio: level("inference")?,
-            fluctuation_ratio: demand.fluctuation_ratio,
-        },
-    };
-    let mut params = PlantParams { demand: kind, ..PlantParams::default() };
-    params.gpu.dead_time_min_ms = timing.gpu_dead_time_min_ms;
-    params.gpu.dead_time_max_ms = timing.gpu_dead_time_max_ms;
-    params.gpu.fall_tau_ms = timing.gpu_fall_tau_ms;
-    params.gpu.rise_tau_ms = timing.gpu_rise_tau_ms;
-    params.gpu.fall_overshoot_ratio = timing.gpu_overshoot_ratio;
-    params.gpu.excess_ratio = timing.gpu_overshoot_ratio;
-    params.rack.psu_transfer_tau_ms = timing.psu_transfer_tau_ms;
-    Ok(params)
 }

@@ -73,15 +73,34 @@ impl Sink for NoSink {
 
 #[derive(Clone, Copy, Debug)]
 enum Item {
-    Flow { elements: usize, modes: bool },
-    Cap { device: DeviceIx, cap: Power },
+    Flow {
+        elements: usize,
+        modes: bool,
+    },
+    Cap {
+        device: DeviceIx,
+        cap: Power,
+    },
     Lease(LeaseRecord),
-    Renew { host: HostIx, ttl_ns: u64 },
-    Raise { device: DeviceIx, cap: Power, data_age_ns: u64 },
+    Renew {
+        host: HostIx,
+        ttl_ns: u64,
+    },
+    Raise {
+        device: DeviceIx,
+        cap: Power,
+        data_age_ns: u64,
+    },
     Books(Power),
     Trip(ElementIx),
-    Event { kind: EventKind, devices: usize, duration_ns: Option<u64> },
-    Course { values: usize },
+    Event {
+        kind: EventKind,
+        devices: usize,
+        duration_ns: Option<u64>,
+    },
+    Course {
+        values: usize,
+    },
 }
 
 /// Records not yet handed on; its buffers are kept, so that a steady run allocates nothing.
@@ -99,7 +118,10 @@ impl Records {
     pub(crate) fn flow(&mut self, mono_ns: u64, power_w: &[f64], modes: Option<&[Mode]>) {
         self.power_w.extend_from_slice(power_w);
         self.modes.extend_from_slice(modes.unwrap_or_default());
-        let item = Item::Flow { elements: power_w.len(), modes: modes.is_some() };
+        let item = Item::Flow {
+            elements: power_w.len(),
+            modes: modes.is_some(),
+        };
         self.items.push((mono_ns, item));
     }
 
@@ -116,7 +138,14 @@ impl Records {
     }
 
     pub(crate) fn raise(&mut self, mono_ns: u64, device: DeviceIx, cap: Power, data_age_ns: u64) {
-        self.items.push((mono_ns, Item::Raise { device, cap, data_age_ns }));
+        self.items.push((
+            mono_ns,
+            Item::Raise {
+                device,
+                cap,
+                data_age_ns,
+            },
+        ));
     }
 
     pub(crate) fn books(&mut self, mono_ns: u64, devices_accounted: Power) {
@@ -135,7 +164,11 @@ impl Records {
         duration_ns: Option<u64>,
     ) {
         self.devices.extend_from_slice(devices);
-        let item = Item::Event { kind, devices: devices.len(), duration_ns };
+        let item = Item::Event {
+            kind,
+            devices: devices.len(),
+            duration_ns,
+        };
         self.items.push((mono_ns, item));
     }
 
@@ -168,12 +201,20 @@ impl Records {
                 Item::Cap { device, cap } => sink.cap(mono_ns, device, cap),
                 Item::Lease(lease) => sink.lease(mono_ns, lease),
                 Item::Renew { host, ttl_ns } => sink.renew(mono_ns, host, ttl_ns),
-                Item::Raise { device, cap, data_age_ns } => {
+                Item::Raise {
+                    device,
+                    cap,
+                    data_age_ns,
+                } => {
                     sink.raise(mono_ns, device, cap, data_age_ns);
                 }
                 Item::Books(devices_accounted) => sink.books(mono_ns, devices_accounted),
                 Item::Trip(element) => sink.trip(mono_ns, element),
-                Item::Event { kind, devices, duration_ns } => {
+                Item::Event {
+                    kind,
+                    devices,
+                    duration_ns,
+                } => {
                     let struck = &self.devices[device_at..device_at + devices];
                     device_at += devices;
                     sink.event(mono_ns, kind, struck, duration_ns);
@@ -205,17 +246,26 @@ pub(crate) struct Keep {
 
 impl Keep {
     pub(crate) fn new(start_ns: u64, series: Series) -> Keep {
-        Keep { start_ns, hash: Sha256::new(), series, course_max: usize::MAX }
+        Keep {
+            start_ns,
+            hash: Sha256::new(),
+            series,
+            course_max: usize::MAX,
+        }
     }
 
     fn course(&mut self, mono_ns: u64, values: &[f64]) {
         let series = &mut self.series;
         let feeds = series.feeds.len();
-        series.at_ms.push((mono_ns - self.start_ns) as f64 / NS_PER_MS as f64);
+        series
+            .at_ms
+            .push((mono_ns - self.start_ns) as f64 / NS_PER_MS as f64);
         series.load_w.push(values[0]);
         series.demand_w.push(values[1]);
         series.feed_power_w.push(values[2..2 + feeds].to_vec());
-        series.feed_accumulator_ratio.push(values[2 + feeds..].to_vec());
+        series
+            .feed_accumulator_ratio
+            .push(values[2 + feeds..].to_vec());
         // Forgotten by halves, so that forgetting costs nothing on average.
         let beyond = series.at_ms.len().saturating_sub(self.course_max);
         if beyond > self.course_max / 2 {

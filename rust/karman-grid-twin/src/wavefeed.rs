@@ -41,9 +41,22 @@ impl WaveFeed {
             let period_ps = plant.period_ps(meter)?;
             let scale = plant.count_scale(meter);
             let samples = Vec::new();
-            Some(Wave { meter, period_ps, scale, samples, first_frame: 0, frames: 0, given: 0 })
+            Some(Wave {
+                meter,
+                period_ps,
+                scale,
+                samples,
+                first_frame: 0,
+                frames: 0,
+                given: 0,
+            })
         };
-        WaveFeed { waves: (0..topology.meters.len()).map(MeterIx::of).filter_map(wave).collect() }
+        WaveFeed {
+            waves: (0..topology.meters.len())
+                .map(MeterIx::of)
+                .filter_map(wave)
+                .collect(),
+        }
     }
 
     /// Takes the frames of the plant's last step.
@@ -60,8 +73,7 @@ impl WaveFeed {
     pub(crate) fn next_block(&mut self) -> Option<(SampleBlock<'_>, u64)> {
         let due = |wave: &Wave| {
             let end = wave.frames.min(wave.given + BLOCK_FRAMES);
-            (end > wave.given)
-                .then(|| frame_ns(wave.first_frame + end as u64 - 1, wave.period_ps))
+            (end > wave.given).then(|| frame_ns(wave.first_frame + end as u64 - 1, wave.period_ps))
         };
         let mut next: Option<(u64, usize)> = None;
         for (at, wave) in self.waves.iter().enumerate() {
@@ -104,6 +116,8 @@ impl WaveFeed {
                 && (meter.element == element || (output && Some(meter.element) == above))
         };
         let first = self.waves.iter().find(shows);
-        first.map_or(at_ns, |wave| frame_ns(frame_after(at_ns, wave.period_ps), wave.period_ps))
+        first.map_or(at_ns, |wave| {
+            frame_ns(frame_after(at_ns, wave.period_ps), wave.period_ps)
+        })
     }
 }

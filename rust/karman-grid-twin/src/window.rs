@@ -73,7 +73,11 @@ impl Mean {
 
     /// Mean of quantity `at`; 0 before anything came.
     pub(crate) fn of(&self, at: usize) -> f64 {
-        if self.held_ns == 0 { 0.0 } else { self.sums[at] / self.held_ns as f64 }
+        if self.held_ns == 0 {
+            0.0
+        } else {
+            self.sums[at] / self.held_ns as f64
+        }
     }
 }
 
@@ -89,7 +93,11 @@ pub(crate) struct Span {
 
 impl Span {
     pub(crate) fn new(span_ns: u64) -> Span {
-        Span { span_ns, high: VecDeque::new(), low: VecDeque::new() }
+        Span {
+            span_ns,
+            high: VecDeque::new(),
+            low: VecDeque::new(),
+        }
     }
 
     /// Takes a value; the difference of the largest and the smallest one of the span.

@@ -1,5 +1,7 @@
 //! Runs repeat to the last bit, follow every default, and hide nothing from what is asked of them.
 
+#![allow(clippy::unwrap_used, reason = "a test that finds nothing has failed")]
+
 #[path = "sim_support/mod.rs"]
 mod support;
 
@@ -149,14 +151,18 @@ fn a_live_run_does_what_a_stepped_one_does_and_can_be_released() {
     live.advance_to(2_000_000_000, &mut NoSink);
     let before = live.truth();
     assert!(before.load_w > 0.9 * before.rating_w && before.caps_w > before.static_w);
-    live.inject(&event_now(EventKind::FeedLoss, Some("feed-b"), Some(3.0))).unwrap();
+    live.inject(&event_now(EventKind::FeedLoss, Some("feed-b"), Some(3.0)))
+        .unwrap();
     live.advance_to(3_000_000_000, &mut NoSink);
     let story = live.story().unwrap();
     assert!(story.latency_ms.react.max.unwrap() < 50.0 && story.time_to_limit_ms < 1000.0);
     let after = live.truth();
     assert_eq!((after.feeds[1].mode, after.feeds[1].power_w), ("off", 0.0));
     assert!(after.feeds.iter().all(|feed| feed.power_w <= feed.limit_w));
-    assert!(live.inject(&event_now(EventKind::FeedLoss, Some("feed-z"), None)).is_err());
+    assert!(
+        live.inject(&event_now(EventKind::FeedLoss, Some("feed-z"), None))
+            .is_err()
+    );
     live.release();
     live.advance_to(3_500_000_000, &mut NoSink);
     assert!(live.is_static());
@@ -166,18 +172,38 @@ fn a_live_run_does_what_a_stepped_one_does_and_can_be_released() {
 
 #[test]
 fn runs_are_pooled_as_stated() {
-    let runs = [run_one("feed-loss", 1, Control::On), run_one("feed-loss", 2, Control::On)];
+    let runs = [
+        run_one("feed-loss", 1, Control::On),
+        run_one("feed-loss", 2, Control::On),
+    ];
     let both = pool(&runs);
     let one = pool(&runs[..1]);
-    assert_eq!((both.runs, both.per_seed.len(), one.per_seed.len()), (2, 2, 0));
-    let count = runs.iter().map(|r| r.latencies.react.len() as u64).sum::<u64>();
+    assert_eq!(
+        (both.runs, both.per_seed.len(), one.per_seed.len()),
+        (2, 2, 0)
+    );
+    let count = runs
+        .iter()
+        .map(|r| r.latencies.react.len() as u64)
+        .sum::<u64>();
     assert_eq!(both.latency_ms.react.count, count);
     assert!((both.energy_kwh - runs.iter().map(|r| r.energy_kwh).sum::<f64>()).abs() < 1e-9);
-    let least = runs.iter().filter_map(|r| r.survivor_peak_ratio).fold(f64::MAX, f64::min);
+    let least = runs
+        .iter()
+        .filter_map(|r| r.survivor_peak_ratio)
+        .fold(f64::MAX, f64::min);
     assert_eq!(both.survivor_peak_ratio, Some(least));
     assert_ne!(both.digest, one.digest);
     let json = serde_json::to_value(&one).unwrap();
-    for key in ["unsafe", "trips", "violations", "latency_ms", "digest", "config_hash", "mode"] {
+    for key in [
+        "unsafe",
+        "trips",
+        "violations",
+        "latency_ms",
+        "digest",
+        "config_hash",
+        "mode",
+    ] {
         assert!(json.get(key).is_some(), "{key}");
     }
 }
@@ -187,7 +213,10 @@ fn a_scenario_that_cannot_be_names_the_event() {
     let mut inputs = inputs("feed-loss", 1, Control::On);
     inputs.scenario.event[0].element = Some("feed-x".into());
     let error = run(&inputs, &mut NoSink).unwrap_err();
-    assert_eq!((error.path.as_str(), error.found.as_str()), ("event[0].element", "\"feed-x\""));
+    assert_eq!(
+        (error.path.as_str(), error.found.as_str()),
+        ("event[0].element", "\"feed-x\"")
+    );
     inputs.scenario = support::scenario("inference-day");
     assert_eq!(run(&inputs, &mut NoSink).unwrap_err().path, "demand");
 }

@@ -16,6 +16,9 @@ use crate::units::Power;
 /// Reversals are counted over this time, ns.
 const FLAP_WINDOW_NS: u64 = 600 * NS_PER_S;
 
+/// A path that carries this much of its load again has its load back.
+const LOADED_RATIO: f64 = 0.7;
+
 impl Engine {
     /// What an event leads to (rules 1, 2, 4, 16, 17).
     pub(super) fn on_event(&mut self, event: ElectricalEvent, now: MonoNs) {
@@ -81,7 +84,8 @@ impl Engine {
             return;
         }
         let caps = self.ledger.accounts().iter().map(|a| a.requested).collect();
-        self.prefire = Some(Prefire { element: lost, caps });
+        let load_w = self.image.load_w(lost, now);
+        self.prefire = Some(Prefire { element: lost, caps, load_w });
         let representative = self.network.contingencies[own.at()].representative;
         let feasible = self.plans[representative.at()].as_ref().is_some_and(|p| p.feasible);
         let both = event.kind == EventKind::FeedsLost;
@@ -136,7 +140,13 @@ impl Engine {
         let recent = self.last_fire.is_some_and(|t| now.since(t) < CANCEL_MAX_NS);
         let used = |c: &Condition| c.used.ratio > CANCEL_ACCUMULATOR_MAX_RATIO;
         let rested = !self.network.conditions.iter().any(used);
-        let Some(prefire) = self.prefire.take_if(|p| recent && rested && p.element == lost) else {
+        // Supplies that start anew leave their load on the partners for a while.
+        let loaded = |p: &Prefire| match (p.load_w, self.image.load_w(lost, now)) {
+            (Some(before_w), Some(load_w)) => load_w > LOADED_RATIO * before_w,
+            _ => false,
+        };
+        let ready = |p: &mut Prefire| recent && rested && p.element == lost && loaded(p);
+        let Some(prefire) = self.prefire.take_if(ready) else {
             self.power_is_back(element, now);
             return;
         };

@@ -27,7 +27,7 @@ use crate::ledger::Ledger;
 use crate::limits::LEASE_TTL_MIN_NS;
 use crate::mode::{Mode, Trigger};
 use crate::rows::{Case, Condition, Row, supply_rows};
-use crate::sample::{Node, PowerSample, SampleBlock, Validity};
+use crate::sample::{Node, PowerSample, SampleBlock};
 use crate::shares::Lost;
 use crate::site::ModeSpec;
 use crate::time::{MonoNs, NS_PER_MS, NS_PER_S};
@@ -73,6 +73,7 @@ struct HostState {
 struct Prefire {
     element: ElementIx,
     caps: Vec<Power>,
+    load_w: Option<f64>,
 }
 
 /// Next times of periodic work.
@@ -229,7 +230,7 @@ impl Engine {
             let reading = Reading {
                 power_active_w: values.power_active_w,
                 taken_mono_ns: values.taken_mono_ns,
-                validity: Validity::Good,
+                validity: values.validity,
             };
             self.image.meter(block.meter, reading);
         }

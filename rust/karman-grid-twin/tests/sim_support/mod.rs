@@ -1,5 +1,6 @@
 //! The built-in site and scenarios as the configuration resolves them, and runs of them.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that finds nothing has failed")]
 
 use karman_grid_core::site::SiteSpec;
 use karman_grid_twin::result::{Document, RunResult, pool};
@@ -22,7 +23,14 @@ pub fn scenario(name: &str) -> Scenario {
 }
 
 pub fn inputs(name: &str, seed: u64, control: Control) -> Inputs {
-    Inputs { epoch: FIRST_EPOCH, site: site(), scenario: scenario(name), seed, control, workload: None }
+    Inputs {
+        epoch: FIRST_EPOCH,
+        site: site(),
+        scenario: scenario(name),
+        seed,
+        control,
+        workload: None,
+    }
 }
 
 /// One run of a built-in scenario.
@@ -36,7 +44,9 @@ pub fn run_many(name: &str, count: u64, control: Control) -> Vec<RunResult> {
         let name = name.to_string();
         std::thread::spawn(move || {
             let seeds = (1..=count).filter(|seed| seed % 2 == parity);
-            seeds.map(|seed| run_one(&name, seed, control)).collect::<Vec<_>>()
+            seeds
+                .map(|seed| run_one(&name, seed, control))
+                .collect::<Vec<_>>()
         })
     };
     let (odd, even) = (half(1), half(0));
