@@ -15,10 +15,11 @@ import pytest
 from tests.service.command import Running
 from tests.service.prometheus import parse
 
-STATUS_KEYS = set(
-    "site mode version config_hash at_unix_ns load_w rating_w grant_w grant_ratio binding "
-    "contingencies_armed agents feeds latency_ms last_event".split()
-)
+STATUS_KEYS = {
+    *("site", "mode", "version", "config_hash", "at_unix_ns", "load_w", "rating_w", "grant_w"),
+    *("grant_ratio", "binding", "contingencies_armed", "agents", "feeds", "latency_ms"),
+    "last_event",
+}
 LATENCIES = {"detect", "decide", "deliver", "settle", "react", "react_event", "react_all"}
 
 

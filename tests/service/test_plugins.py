@@ -26,7 +26,7 @@ def test_two_of_one_name_are_refused_with_both_places() -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN_ADAPTERS)
 def test_the_name_of_a_built_in_adapter_is_taken(name: str) -> None:
-    with pytest.raises(ConfigError, match="karman-grid itself"):
+    with pytest.raises(ConfigError, match="karman_grid itself"):
         find("adapters", [point(name, group="adapters")])
     assert list(find("policies", [point(name)])) == [name]
 

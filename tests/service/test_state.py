@@ -46,7 +46,13 @@ def test_the_announcement_goes_with_the_holder(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]
 
 
-@pytest.mark.parametrize("text", ['{"epoch": true}', '{"epoch": 9223372036854775807}', "{}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{}", "{", "[]", "null", "\0", "[" * 10_000),
+        *('{"epoch": true}', '{"epoch": "x"}', '{"epoch": -1}', '{"epoch": 9223372036854775807}'),
+    ],
+)
 def test_an_unsound_epoch_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "epoch.json").write_text(text)
     folder = StateFolder(tmp_path)

@@ -1,8 +1,9 @@
-"""Every command shown in the README and in docs/start works.
+"""Every command shown in the README and in docs/start works, and named evidence exists.
 
 Commands are the lines of `sh` fences. Quick ones are run, page by page and in order, in one empty
 folder a page. Long ones are only parsed: `make` targets must exist, services and pools of seeds
-must have options that the command line knows, and addresses must be routes of the API.
+must have options that the command line knows, and addresses must be routes of the API. Tests and
+modules that the safety case names must exist.
 """
 
 import os
@@ -126,6 +127,30 @@ def test_the_long_commands_are_known(page: Path) -> None:
 def test_pages_show_commands() -> None:
     shown = {page.name: len(commands(page)) for page in PAGES}
     assert all(shown.values()), shown
+
+
+def missing_evidence(text: str) -> list[str]:
+    """Tests and source files named in a text that are not in the project."""
+    sources = [path for end in ("rs", "py") for path in ROOT.glob(f"rust/**/*.{end}")]
+    sources += ROOT.glob("tests/**/*.py")
+    names = {path.relative_to(ROOT).as_posix() for path in sources}
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    files = re.findall(r"`([a-z_/]+\.(?:rs|py))`", text)
+    missing = [file for file in files if not any(name.endswith(f"/{file}") for name in names)]
+    # Test names are sentences: four words or more.
+    for test in re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+){3,})`", text):
+        # Kinds of violations are written as the variants that they are made from.
+        variant = test.title().replace("_", "")
+        if not re.search(rf"\b(?:{test}|{variant})\b", code):
+            missing.append(test)
+    return missing
+
+
+def test_the_safety_case_names_what_exists() -> None:
+    text = (ROOT / "docs" / "safety-case.md").read_text(encoding="utf-8")
+    assert missing_evidence(text) == []
+    absent = "_".join(["a", "test", "that", "nobody", "wrote"])
+    assert missing_evidence(f"`engine/nowhere.rs` `{absent}`") == ["engine/nowhere.rs", absent]
 
 
 def test_what_does_not_exist_is_seen() -> None:

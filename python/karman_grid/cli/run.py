@@ -41,12 +41,18 @@ def run(
     from karman_grid.cli.life import Life, Story
     from karman_grid.cli.output import check_figure
     from karman_grid.config import load_scenario, load_site_of, resolve_scenario
+    from karman_grid.errors import ConfigError
     from karman_grid.service.run import Service
     from karman_grid.service.state import StateFolder, state_path
 
     if story:
         check_figure(figure)
     loaded = load_scenario(scenario or ("demo" if story else "steady"))
+    if loaded.demand_file is not None:
+        raise ConfigError(
+            f"{loaded.name}: found demand from a file, which only `karman-grid twin run` follows; "
+            "expected a scenario whose demand is generated"
+        )
     place = load_site_of(loaded, site)
     resolved = resolve_scenario(loaded, place)
     listener = _listen(host, port)

@@ -91,7 +91,7 @@ class StateFolder:
                 raise ValueError("no sound epoch in it")
         except FileNotFoundError:
             epoch = 0
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             cause = error.strerror if isinstance(error, OSError) else None
             raise EnvironmentFault(
                 f"{path}: cannot be read ({cause or error}); agents refuse epochs that go back: "

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from karman_grid.errors import ConfigError
 from numpy.typing import NDArray
+
+from karman_grid.errors import ConfigError
 
 __all__ = ["Arrivals", "Workload", "load_workload", "read_arrivals"]
 

@@ -6,7 +6,7 @@ May import: `errors`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,14 +90,17 @@ def _name_events(axes: Axes, series: Mapping[str, Any]) -> None:
         )
 
 
+def _kilo(values_w: Iterable[float]) -> list[float]:
+    """Watts as the axes show them to people: in thousands."""
+    return [w / 1e3 for w in values_w]
+
+
 def _load(axes: Axes, at_s: list[float], series: Mapping[str, Any]) -> None:
     limits = series["limit_w"]
-    static_kw = (sum(limits) - max(limits)) / 1e3
-    demand_kw = [w / 1e3 for w in series["demand_w"]]
-    axes.plot(at_s, demand_kw, color="#888888", linewidth=1, label="demand")
-    load_kw = [w / 1e3 for w in series["load_w"]]
-    axes.plot(at_s, load_kw, color=_INK, linewidth=1.4, label="load")
-    axes.axhline(static_kw, color="#777777", linewidth=1, linestyle="--", label="static rule")
+    static_w = sum(limits) - max(limits)
+    axes.plot(at_s, _kilo(series["demand_w"]), color="#888888", linewidth=1, label="demand")
+    axes.plot(at_s, _kilo(series["load_w"]), color=_INK, linewidth=1.4, label="load")
+    axes.axhline(static_w / 1e3, color="#777777", linewidth=1, linestyle="--", label="static rule")
     axes.set_ylabel("site, kW")
     axes.legend(loc="upper right", ncols=3, frameon=False, fontsize=8)
 
@@ -107,7 +110,7 @@ def _feeds(axes: Axes, at_s: list[float], series: Mapping[str, Any]) -> None:
     for at, (name, power_w) in enumerate(zip(series["feeds"], columns, strict=True)):
         axes.plot(
             at_s,
-            [w / 1e3 for w in power_w],
+            _kilo(power_w),
             color=_COLOURS[at % len(_COLOURS)],
             linestyle=_DASHES[at % len(_DASHES)],
             linewidth=1.2,

@@ -9,6 +9,7 @@ use crate::flows::Flows;
 use crate::plant::{Plant, sound_schema};
 use crate::record::{DEVICE_FAULTS, Header, Mode, Origin, RECORD_TYPES, Record, RecordType};
 use crate::verdict::{self, Finding, Verdict};
+use std::collections::BTreeMap;
 
 /// Judges a trace record by record.
 #[derive(Clone, Debug)]
@@ -94,16 +95,13 @@ impl Checker {
             }
             Record::Renew {
                 mono_ns,
-                all: true,
-                ttl_ns,
-                ..
-            } => self.push_renew_all(*mono_ns, *ttl_ns),
-            Record::Renew {
-                mono_ns,
                 devices,
+                all,
                 ttl_ns,
-                ..
             } => {
+                if *all {
+                    return self.push_renew_all(*mono_ns, *ttl_ns);
+                }
                 let devices_ix = self.devices("renew.devices", devices.iter())?;
                 self.push_renew(*mono_ns, &devices_ix, *ttl_ns)
             }
@@ -121,10 +119,7 @@ impl Checker {
                 accounted_w,
                 devices_accounted_w,
             } => {
-                for (id, value_w) in accounted_w {
-                    self.element("books.accounted_w", id)?;
-                    possible_w(|| format!("books.accounted_w.{id}"), *value_w)?;
-                }
+                self.possible_books(accounted_w)?;
                 self.push_books(*mono_ns, *devices_accounted_w)
             }
             Record::Trip { mono_ns, element } => {
@@ -136,14 +131,7 @@ impl Checker {
                 device,
                 devices,
                 duration_ns,
-            } => {
-                if !DEVICE_FAULTS.contains(&kind.as_str()) {
-                    return self.enter(*mono_ns, RecordType::Event);
-                }
-                let ids = devices.iter().chain(device);
-                let devices_ix = self.devices("event.device", ids)?;
-                self.push_fault(*mono_ns, &devices_ix, *duration_ns)
-            }
+            } => self.push_event(*mono_ns, kind, devices.iter().chain(device), *duration_ns),
         }
     }
 
@@ -357,6 +345,30 @@ impl Checker {
             return Err(CheckError::new("header.origin", "a second plant", expected));
         }
         self.counts[RecordType::Header as usize] += 1;
+        Ok(())
+    }
+
+    /// Something was done to the plant: a device fault bears on the verdict, the rest is counted.
+    fn push_event<'a>(
+        &mut self,
+        mono_ns: u64,
+        kind: &str,
+        devices: impl Iterator<Item = &'a String>,
+        duration_ns: Option<u64>,
+    ) -> Result<(), CheckError> {
+        if !DEVICE_FAULTS.contains(&kind) {
+            return self.enter(mono_ns, RecordType::Event);
+        }
+        let devices_ix = self.devices("event.device", devices)?;
+        self.push_fault(mono_ns, &devices_ix, duration_ns)
+    }
+
+    /// Refuses sums of elements that the plant lacks, and values that cannot be.
+    fn possible_books(&self, accounted_w: &BTreeMap<String, f64>) -> Result<(), CheckError> {
+        for (id, value_w) in accounted_w {
+            self.element("books.accounted_w", id)?;
+            possible_w(|| format!("books.accounted_w.{id}"), *value_w)?;
+        }
         Ok(())
     }
 

@@ -26,9 +26,18 @@ fn a_line_cut_short_is_tolerated_at_the_very_end_only() {
     assert!(error.starts_with("plant.jsonl:8: line: found "), "{error}");
 }
 
+/// Each edit is refused, with a message that starts as given and says what was expected.
+fn assert_named(edits: &[(&str, &str, &str)]) {
+    for (from, to, named) in edits {
+        let error = edited(from, to).expect_err(to);
+        assert!(error.starts_with(named), "{error}\n  is not\n{named}");
+        assert!(error.contains(", expected "), "{error}");
+    }
+}
+
 #[test]
 fn damage_is_named_with_file_line_found_and_expected() {
-    let cases = [
+    assert_named(&[
         (
             r#""type":"trip""#,
             r#""type":"tripp""#,
@@ -100,6 +109,12 @@ fn damage_is_named_with_file_line_found_and_expected() {
             r#""devices":[]"#,
             "agent.jsonl:4: renew.devices: found none",
         ),
+    ]);
+}
+
+#[test]
+fn damage_to_a_header_is_named_the_same_way() {
+    assert_named(&[
         (
             r#""origin":"plant""#,
             r#""origin":"sun""#,
@@ -125,12 +140,7 @@ fn damage_is_named_with_file_line_found_and_expected() {
             r#""cap_min_w":900"#,
             "plant.jsonl:1: header.devices.gpu-0.",
         ),
-    ];
-    for (from, to, expected) in cases {
-        let error = edited(from, to).expect_err(to);
-        assert!(error.starts_with(expected), "{error}\n  is not\n{expected}");
-        assert!(error.contains(", expected "), "{error}");
-    }
+    ]);
 }
 
 #[test]

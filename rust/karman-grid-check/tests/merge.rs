@@ -37,8 +37,12 @@ fn a_sound_trace_is_safe_and_its_figures_are_right() {
 
 #[test]
 fn an_edit_of_each_kind_is_caught() {
-    let older = r#"{"type":"lease","mono_ns":1200000000,"device":"gpu-0","cap_w":600,"epoch":2,"seq":9,"ttl_ns":400000000}
-{"type":"renew","mono_ns":1300000000"#;
+    let older = concat!(
+        r#"{"type":"lease","mono_ns":1200000000,"device":"gpu-0","cap_w":600,"#,
+        r#""epoch":2,"seq":9,"ttl_ns":400000000}"#,
+        "\n",
+        r#"{"type":"renew","mono_ns":1300000000"#,
+    );
     let edits: [(&str, &str, ViolationKind, &str, f64); 5] = [
         (
             r#""cap_w":600,"epoch""#,

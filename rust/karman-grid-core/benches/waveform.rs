@@ -36,7 +36,8 @@ fn measure(name: &str, recordings: &[(usize, &[[i16; 6]])], block: usize) {
     ns.sort_by(f64::total_cmp);
     let (best, median) = (ns[0], ns[REPEATS / 2]);
     println!(
-        "{name:24} {block:5} frames a block: {best:6.1} ns a frame (median {median:6.1}), {:6.0} MS/s",
+        "{name:24} {block:5} frames a block: {best:6.1} ns a frame (median {median:6.1}), \
+         {:6.0} MS/s",
         6e3 / best
     );
 }

@@ -58,7 +58,10 @@ pub fn operating_rows<'a>(
     let mut rows: Vec<_> = now.rows.iter().map(|r| (None, r, limit_now_w(r))).collect();
     for (at, contingency) in contingencies.iter().enumerate() {
         let ix = ContingencyIx::of(at);
-        let Some(case) = contingency.case.as_ref().filter(|_| contingency.representative == ix)
+        let Some(case) = contingency
+            .case
+            .as_ref()
+            .filter(|_| contingency.representative == ix)
         else {
             continue;
         };
@@ -69,7 +72,11 @@ pub fn operating_rows<'a>(
         rows.extend(case.rows.iter().map(|row| {
             let overload_w = row.overload_w - row.bare_w - row.bias_w(bias_w);
             let armed = cover == Cover::Armed;
-            let limit_w = if armed { overload_w } else { limit_after_w(row, bias_w) };
+            let limit_w = if armed {
+                overload_w
+            } else {
+                limit_after_w(row, bias_w)
+            };
             (Some(ix), row, limit_w)
         }));
     }
@@ -91,18 +98,35 @@ pub fn grant(
         let load_w = row.load_w(full_w);
         if load_w > 0.0 && limit_w.max(0.0) / load_w < scale {
             scale = limit_w.max(0.0) / load_w;
-            binding = Some(Binding { contingency: *contingency, element: row.element });
+            binding = Some(Binding {
+                contingency: *contingency,
+                element: row.element,
+            });
         }
     }
     let reserve_w = topology.reserve_w();
     let static_w = topology.feed_rating_w() - reserve_w;
     if !usable || !topology.site.jobs_wait_for_lease || !scale.is_finite() {
-        return Grant { load_w: static_w, grant_w: 0.0, grant_ratio: 0.0, binding: None };
+        return Grant {
+            load_w: static_w,
+            grant_w: 0.0,
+            grant_ratio: 0.0,
+            binding: None,
+        };
     }
     let load_w = scale * total_w;
     let grant_w = (load_w - static_w).clamp(0.0, reserve_w);
-    let grant_ratio = if reserve_w > 0.0 { grant_w / reserve_w } else { 0.0 };
-    Grant { load_w, grant_w, grant_ratio, binding }
+    let grant_ratio = if reserve_w > 0.0 {
+        grant_w / reserve_w
+    } else {
+        0.0
+    };
+    Grant {
+        load_w,
+        grant_w,
+        grant_ratio,
+        binding,
+    }
 }
 
 /// Longest lease that rule 6 allows with these rack powers, ns: half of the weakest tolerance less
@@ -115,11 +139,19 @@ pub fn lease_ns(
 ) -> u64 {
     let mut longest_s = topology.site.lease_ttl_max_s;
     for contingency in contingencies {
-        let Some(case) = &contingency.case else { continue };
-        for (row, member) in case.rows.iter().flat_map(|r| r.members.iter().map(move |m| (r, m))) {
+        let Some(case) = &contingency.case else {
+            continue;
+        };
+        for (row, member) in case
+            .rows
+            .iter()
+            .flat_map(|r| r.members.iter().map(move |m| (r, m)))
+        {
             let element = &topology.elements[member.at()];
             let condition = conditions[member.at()];
-            let Some(curve) = element.curve(condition.mode) else { continue };
+            let Some(curve) = element.curve(condition.mode) else {
+                continue;
+            };
             let ratio = (row.load_w(rack_power_w) + row.bare_w) / element.limit_w;
             let left = (ACCUMULATOR_MAX_RATIO - condition.used.ratio).max(0.0);
             if let Some(tolerated_s) = curve.tolerated_s(ratio) {

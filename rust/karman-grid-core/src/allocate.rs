@@ -61,7 +61,12 @@ pub fn allocate(problem: &Problem) -> Allocation {
         rack_w[*rack] += floor;
     }
     let x = problem.floor_w.to_vec();
-    let mut filling = Filling { problem, x, rack_w, bound_by: vec![None; devices] };
+    let mut filling = Filling {
+        problem,
+        x,
+        rack_w,
+        bound_by: vec![None; devices],
+    };
     let feasible = filling.stop_full(FULL_W).iter().all(|over| !over);
 
     let mut tiers: Vec<u8> = problem.tier.to_vec();
@@ -73,7 +78,11 @@ pub fn allocate(problem: &Problem) -> Allocation {
     }
     let start = filling.x.clone();
     filling.stage((0..devices).collect(), problem.ceiling_w, |d| start[d]);
-    Allocation { cap_w: filling.x, bound_by: filling.bound_by, feasible }
+    Allocation {
+        cap_w: filling.x,
+        bound_by: filling.bound_by,
+        feasible,
+    }
 }
 
 impl Filling<'_> {
@@ -84,16 +93,18 @@ impl Filling<'_> {
 
     /// Marks the devices of full rows as bound; returns for each row whether it is over.
     fn stop_full(&mut self, tolerance_w: f64) -> Vec<bool> {
-        let rows = self.problem.rows.len();
-        let mut over = vec![false; rows];
-        for row in 0..rows {
-            let slack_w = self.slack_w(row);
-            over[row] = slack_w < -tolerance_w;
-            if slack_w <= tolerance_w {
+        let slacks_w: Vec<f64> = (0..self.problem.rows.len())
+            .map(|row| self.slack_w(row))
+            .collect();
+        for (row, slack_w) in slacks_w.iter().enumerate() {
+            if *slack_w <= tolerance_w {
                 self.bind(row);
             }
         }
-        over
+        slacks_w
+            .iter()
+            .map(|slack_w| *slack_w < -tolerance_w)
+            .collect()
     }
 
     fn bind(&mut self, row: usize) {
@@ -108,8 +119,10 @@ impl Filling<'_> {
     /// Raises `wanting` to `target` by a common level t: x = start + weight · t.
     fn stage(&mut self, wanting: Vec<usize>, target: &[f64], start: impl Fn(usize) -> f64) {
         let problem = self.problem;
-        let mut active: Vec<usize> =
-            wanting.into_iter().filter(|d| self.x[*d] < target[*d]).collect();
+        let mut active: Vec<usize> = wanting
+            .into_iter()
+            .filter(|d| self.x[*d] < target[*d])
+            .collect();
         let mut delta = vec![0.0; self.rack_w.len()];
         loop {
             active.retain(|d| self.bound_by[*d].is_none());
@@ -123,8 +136,9 @@ impl Filling<'_> {
                 .iter()
                 .map(|d| (target[*d] - start(*d)) / problem.weight[*d])
                 .fold(0.0, f64::max);
-            let slack_w: Vec<f64> =
-                (0..problem.rows.len()).map(|row| self.slack_w(row).max(0.0)).collect();
+            let slack_w: Vec<f64> = (0..problem.rows.len())
+                .map(|row| self.slack_w(row).max(0.0))
+                .collect();
             let mut fits = |level: f64| {
                 delta.fill(0.0);
                 for d in &active {
@@ -164,7 +178,10 @@ impl Filling<'_> {
             .filter(|d| self.bound_by[*d].is_none())
             .map(|d| self.problem.rack[d])
             .collect();
-        let touches = |row: &usize| free.iter().any(|r| self.problem.rows[*row].0.coefs[*r] > 0.0);
+        let touches = |row: &usize| {
+            free.iter()
+                .any(|r| self.problem.rows[*row].0.coefs[*r] > 0.0)
+        };
         let tightest = (0..self.problem.rows.len())
             .filter(touches)
             .min_by(|a, b| self.slack_w(*a).total_cmp(&self.slack_w(*b)));

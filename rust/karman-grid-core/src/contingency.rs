@@ -71,7 +71,11 @@ pub fn enumerate(topology: &Topology, lost: &Lost, conditions: &[Condition]) -> 
             _ => false,
         };
         let representative = list.iter().find(same).map_or(own, |c| c.representative);
-        list.push(Contingency { element: ix, representative, case });
+        list.push(Contingency {
+            element: ix,
+            representative,
+            case,
+        });
     }
     list
 }
@@ -89,13 +93,14 @@ pub fn limit_after_w(row: &Row, bias_w: &[f64]) -> f64 {
 }
 
 /// Rows that must hold once the plan of a case has taken effect.
-fn rows_after<'a>(
-    case: &'a Case,
-    inputs: &Inputs,
-    supply: &'a [Row],
-) -> Vec<(&'a Row, f64)> {
-    let after = case.rows.iter().map(|row| (row, limit_after_w(row, inputs.bias_w)));
-    after.chain(supply.iter().map(|row| (row, row.limit_w))).collect()
+fn rows_after<'a>(case: &'a Case, inputs: &Inputs, supply: &'a [Row]) -> Vec<(&'a Row, f64)> {
+    let after = case
+        .rows
+        .iter()
+        .map(|row| (row, limit_after_w(row, inputs.bias_w)));
+    after
+        .chain(supply.iter().map(|row| (row, row.limit_w)))
+        .collect()
 }
 
 /// Works out the plan for one failure.
@@ -110,15 +115,22 @@ pub fn plan(
     let members: Vec<usize> = (0..inputs.rack.len()).filter(live).collect();
     let pick = |all: &[f64]| members.iter().map(|d| all[*d]).collect::<Vec<f64>>();
     let rows = rows_after(case, inputs, supply);
-    let base_w: Vec<f64> =
-        inputs.base_w.iter().zip(&case.dark).map(|(w, dark)| if *dark { 0.0 } else { *w }).collect();
+    let base_w: Vec<f64> = inputs
+        .base_w
+        .iter()
+        .zip(&case.dark)
+        .map(|(w, dark)| if *dark { 0.0 } else { *w })
+        .collect();
     let allocation = allocate(&Problem {
         floor_w: &pick(inputs.floor_w),
         request_w: &pick(inputs.request_w),
         ceiling_w: &pick(inputs.ceiling_w),
         tier: &members.iter().map(|d| inputs.tier[*d]).collect::<Vec<u8>>(),
         weight: &pick(inputs.weight),
-        rack: &members.iter().map(|d| inputs.rack[*d]).collect::<Vec<usize>>(),
+        rack: &members
+            .iter()
+            .map(|d| inputs.rack[*d])
+            .collect::<Vec<usize>>(),
         base_w: &base_w,
         rows: &rows,
     });
@@ -126,7 +138,12 @@ pub fn plan(
     for (d, cap_w) in members.iter().zip(&allocation.cap_w) {
         caps[*d] = Some(Power::from_w(*cap_w));
     }
-    ArmedPlan { contingency, seq, caps, feasible: allocation.feasible }
+    ArmedPlan {
+        contingency,
+        seq,
+        caps,
+        feasible: allocation.feasible,
+    }
 }
 
 impl ArmedPlan {
@@ -137,7 +154,8 @@ impl ArmedPlan {
     ) -> impl Iterator<Item = (DeviceIx, Power)> + 'a {
         self.caps.iter().enumerate().filter_map(move |(d, cap)| {
             let device = DeviceIx::of(d);
-            cap.filter(|cap| *cap < in_force(device)).map(|cap| (device, cap))
+            cap.filter(|cap| *cap < in_force(device))
+                .map(|cap| (device, cap))
         })
     }
 

@@ -30,7 +30,10 @@ impl Curve {
                 "at least one [load_ratio, tolerated_s], both positive",
             ));
         }
-        if let Some(pair) = spec.points.windows(2).find(|w| w[1][0] <= w[0][0] || w[1][1] > w[0][1])
+        if let Some(pair) = spec
+            .points
+            .windows(2)
+            .find(|w| w[1][0] <= w[0][0] || w[1][1] > w[0][1])
         {
             return Err(SiteError::new(
                 path,
@@ -38,7 +41,9 @@ impl Curve {
                 "load ratios that rise and times that fall",
             ));
         }
-        Ok(Curve { points: spec.points.iter().map(|p| (p[0], p[1])).collect() })
+        Ok(Curve {
+            points: spec.points.iter().map(|p| (p[0], p[1])).collect(),
+        })
     }
 
     /// Load ratio below which the curve never ends.
@@ -61,7 +66,9 @@ impl Curve {
         let above = self.points.partition_point(|p| p.0 <= load_ratio);
         let (low, high) = (self.points[above - 1], self.points[above]);
         let part = (load_ratio - low.0) / (high.0 - low.0);
-        Some(libm::exp(libm::log(low.1) + part * (libm::log(high.1) - libm::log(low.1))))
+        Some(libm::exp(
+            libm::log(low.1) + part * (libm::log(high.1) - libm::log(low.1)),
+        ))
     }
 
     /// Largest load ratio tolerated for `tolerated_s`, searched to 1e-6.
@@ -117,8 +124,14 @@ mod tests {
     }
 
     fn ups() -> Curve {
-        curve(&[[1.05, 3600.0], [1.10, 60.0], [1.25, 15.0], [1.33, 10.0], [1.5, 1.5]])
-            .expect("the default curve is well formed")
+        curve(&[
+            [1.05, 3600.0],
+            [1.10, 60.0],
+            [1.25, 15.0],
+            [1.33, 10.0],
+            [1.5, 1.5],
+        ])
+        .expect("the default curve is well formed")
     }
 
     #[test]
@@ -154,8 +167,12 @@ mod tests {
 
     #[test]
     fn refuses_nonsense() {
-        for points in [&[][..], &[[1.2, 5.0], [1.1, 4.0]], &[[1.1, 5.0], [1.2, 6.0]], &[[0.0, 1.0]]]
-        {
+        for points in [
+            &[][..],
+            &[[1.2, 5.0], [1.1, 4.0]],
+            &[[1.1, 5.0], [1.2, 6.0]],
+            &[[0.0, 1.0]],
+        ] {
             let error = curve(points).unwrap_err();
             assert_eq!(error.path, "curve.c.points");
         }

@@ -20,13 +20,21 @@ impl SiteError {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> SiteError {
-        SiteError { path: path.into(), found: found.into(), expected: expected.into() }
+        SiteError {
+            path: path.into(),
+            found: found.into(),
+            expected: expected.into(),
+        }
     }
 }
 
 impl fmt::Display for SiteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: found {}, expected {}", self.path, self.found, self.expected)
+        write!(
+            f,
+            "{}: found {}, expected {}",
+            self.path, self.found, self.expected
+        )
     }
 }
 

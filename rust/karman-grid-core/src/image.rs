@@ -54,7 +54,11 @@ impl Use {
         self.power_w = Some(power_w);
         self.taken_mono_ns = taken;
         let close = power_w >= STARVED_RATIO * cap_w;
-        self.close = if close { self.close.saturating_add(1) } else { 0 };
+        self.close = if close {
+            self.close.saturating_add(1)
+        } else {
+            0
+        };
     }
 
     /// Whether the device would use more than its cap, or has never been heard.
@@ -92,7 +96,10 @@ impl ProcessImage {
             if meter.position == MeterPosition::UpsInput {
                 continue;
             }
-            let row = intact.rows.iter().find(|r| r.members.contains(&meter.element));
+            let row = intact
+                .rows
+                .iter()
+                .find(|r| r.members.contains(&meter.element));
             for element in row.map_or(std::slice::from_ref(&meter.element), |r| &r.members) {
                 load_meters[element.at()].push(MeterIx::of(at));
             }
@@ -142,29 +149,42 @@ impl ProcessImage {
 
     /// Whether a meter's value is fresh.
     pub fn is_fresh(&self, meter: MeterIx, now: MonoNs) -> bool {
-        self.reading(meter, now).is_some_and(|(_, age_ns)| age_ns <= self.stale_ns[meter.at()])
+        self.reading(meter, now)
+            .is_some_and(|(_, age_ns)| age_ns <= self.stale_ns[meter.at()])
     }
 
     /// Measured load of an element; absent without a fresh meter.
     pub fn load_w(&self, element: ElementIx, now: MonoNs) -> Option<f64> {
-        let fresh = self.load_meters[element.at()].iter().filter(|m| self.is_fresh(**m, now));
+        let fresh = self.load_meters[element.at()]
+            .iter()
+            .filter(|m| self.is_fresh(**m, now));
         // Two meters that disagree: the higher one counts.
-        fresh.filter_map(|m| self.meters[m.at()]).map(|r| r.power_active_w).reduce(f64::max)
+        fresh
+            .filter_map(|m| self.meters[m.at()])
+            .map(|r| r.power_active_w)
+            .reduce(f64::max)
     }
 
     /// Whether any load meter of the element is fresh.
     pub fn sees(&self, element: ElementIx, now: MonoNs) -> bool {
-        self.load_meters[element.at()].iter().any(|m| self.is_fresh(*m, now))
+        self.load_meters[element.at()]
+            .iter()
+            .any(|m| self.is_fresh(*m, now))
     }
 
     /// Age of the oldest load meter's newest value, ns; the age of a meter never heard is `now`.
     pub fn oldest_age_ns(&self, now: MonoNs) -> u64 {
         let ages = self.load_meters.iter().flatten();
-        ages.map(|m| self.reading(*m, now).map_or(now.0, |(_, age)| age)).max().unwrap_or(0)
+        ages.map(|m| self.reading(*m, now).map_or(now.0, |(_, age)| age))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether every load meter is fresh.
     pub fn all_fresh(&self, now: MonoNs) -> bool {
-        self.load_meters.iter().flatten().all(|m| self.is_fresh(*m, now))
+        self.load_meters
+            .iter()
+            .flatten()
+            .all(|m| self.is_fresh(*m, now))
     }
 }

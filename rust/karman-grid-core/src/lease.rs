@@ -75,12 +75,20 @@ impl LeaseTable {
             seq: 0,
             rise_mono_ns: None,
         });
-        LeaseTable { epoch: 0, held: held.collect(), plans: BTreeMap::new() }
+        LeaseTable {
+            epoch: 0,
+            held: held.collect(),
+            plans: BTreeMap::new(),
+        }
     }
 
     /// What start-up writes before anything is obeyed: every fallback.
     pub fn start_writes(&self) -> Vec<Write> {
-        let write = |h: &Held| Write { device: h.device, cap: h.fallback, cause: Cause::Start };
+        let write = |h: &Held| Write {
+            device: h.device,
+            cap: h.fallback,
+            cause: Cause::Start,
+        };
         self.held.iter().map(write).collect()
     }
 
@@ -113,8 +121,14 @@ impl LeaseTable {
             expires_mono_ns: now.plus_ns(command.lease_ns),
             ttl_ns: command.lease_ns,
         });
-        let cause = Cause::Command { command_id: command.command_id };
-        Ok(Write { device: command.device, cap: command.cap, cause })
+        let cause = Cause::Command {
+            command_id: command.command_id,
+        };
+        Ok(Write {
+            device: command.device,
+            cap: command.cap,
+            cause,
+        })
     }
 
     /// Extends every lease that still lives; one that ended stays ended.
@@ -147,7 +161,10 @@ impl LeaseTable {
         if self.plans.get(&contingency).is_some_and(|p| p.seq >= seq) {
             return Err(Refusal::OldSeq);
         }
-        if caps.iter().any(|(device, _)| !self.held.iter().any(|h| h.device == *device)) {
+        if caps
+            .iter()
+            .any(|(device, _)| !self.held.iter().any(|h| h.device == *device))
+        {
             return Err(Refusal::UnknownDevice);
         }
         self.plans.insert(contingency, Plan { seq, caps });
@@ -169,7 +186,9 @@ impl LeaseTable {
         let plan = self.plans.get(&contingency).ok_or(Refusal::NoPlan)?;
         let mut writes = Vec::with_capacity(plan.caps.len());
         for (device, cap) in &plan.caps {
-            let Some(held) = self.held.iter_mut().find(|h| h.device == *device) else { continue };
+            let Some(held) = self.held.iter_mut().find(|h| h.device == *device) else {
+                continue;
+            };
             // A cap decided before the fire must not undo it when it arrives late.
             held.seq = held.seq.max(seq);
             if *cap < held.cap {
@@ -178,7 +197,11 @@ impl LeaseTable {
                     lease.cap = lease.cap.min(*cap);
                 }
                 let cause = Cause::Fire { contingency, seq };
-                writes.push(Write { device: *device, cap: *cap, cause });
+                writes.push(Write {
+                    device: *device,
+                    cap: *cap,
+                    cause,
+                });
             }
         }
         Ok(writes)
@@ -197,7 +220,11 @@ impl LeaseTable {
             if falls || rises {
                 held.cap = held.fallback;
                 let cause = Cause::Expiry;
-                writes.push(Write { device: held.device, cap: held.fallback, cause });
+                writes.push(Write {
+                    device: held.device,
+                    cap: held.fallback,
+                    cause,
+                });
             }
             if held.cap == held.fallback {
                 held.rise_mono_ns = None;
@@ -209,7 +236,9 @@ impl LeaseTable {
     /// When `expire` next has something to do.
     pub fn next_expiry(&self) -> Option<MonoNs> {
         let times = self.held.iter().flat_map(|h| {
-            [h.lease.map(|l| l.expires_mono_ns), h.rise_mono_ns].into_iter().flatten()
+            [h.lease.map(|l| l.expires_mono_ns), h.rise_mono_ns]
+                .into_iter()
+                .flatten()
         });
         times.min()
     }

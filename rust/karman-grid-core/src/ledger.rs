@@ -25,10 +25,16 @@ pub struct Ledger {
 impl Ledger {
     /// Nothing is known: every device counts with its highest cap.
     pub fn new(cap_max: impl IntoIterator<Item = Power>) -> Ledger {
-        let account =
-            |cap: Power| Account { requested: cap, accounted: cap, enforced: None };
+        let account = |cap: Power| Account {
+            requested: cap,
+            accounted: cap,
+            enforced: None,
+        };
         let accounts: Vec<Account> = cap_max.into_iter().map(account).collect();
-        Ledger { pending: vec![false; accounts.len()], accounts }
+        Ledger {
+            pending: vec![false; accounts.len()],
+            accounts,
+        }
     }
 
     /// All accounts, by device.

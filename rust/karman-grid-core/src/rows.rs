@@ -29,12 +29,19 @@ pub struct Row {
 impl Row {
     /// Load of the row for these rack powers, W.
     pub fn load_w(&self, rack_power_w: &[f64]) -> f64 {
-        self.coefs.iter().zip(rack_power_w).map(|(coef, power)| coef * power).sum()
+        self.coefs
+            .iter()
+            .zip(rack_power_w)
+            .map(|(coef, power)| coef * power)
+            .sum()
     }
 
     /// What a measurement on any of its elements shows above the books, W.
     pub fn bias_w(&self, bias_w: &[f64]) -> f64 {
-        self.members.iter().map(|e| bias_w[e.at()]).fold(0.0, f64::max)
+        self.members
+            .iter()
+            .map(|e| bias_w[e.at()])
+            .fold(0.0, f64::max)
     }
 }
 
@@ -85,13 +92,25 @@ impl Case {
             let overload_w = limit_w * overload_ratio(topology, element, conditions[at]);
             let bare_w = bare_w(topology, &coefs);
             let (element, members) = (ElementIx::of(at), vec![ElementIx::of(at)]);
-            let row = Row { element, members, coefs, limit_w, overload_w, bare_w };
+            let row = Row {
+                element,
+                members,
+                coefs,
+                limit_w,
+                overload_w,
+                bare_w,
+            };
             match rows.iter_mut().find(|r| r.coefs == row.coefs) {
                 Some(same) => tighten(same, &row),
                 None => rows.push(row),
             }
         }
-        Case { lost, shares, rows, dark }
+        Case {
+            lost,
+            shares,
+            rows,
+            dark,
+        }
     }
 }
 
@@ -132,7 +151,11 @@ fn overload_ratio(topology: &Topology, element: &Element, condition: Condition) 
 fn bare_w(topology: &Topology, coefs: &[f64]) -> f64 {
     let span = |host: &crate::topology::Host| -> f64 {
         let devices = &topology.devices[host.devices.clone()];
-        devices.iter().map(|d| d.cap_max.w() - d.cap_min.w()).sum::<f64>() * coefs[host.rack.at()]
+        devices
+            .iter()
+            .map(|d| d.cap_max.w() - d.cap_min.w())
+            .sum::<f64>()
+            * coefs[host.rack.at()]
     };
     let mut spans: Vec<f64> = topology.hosts.iter().map(span).collect();
     spans.sort_by(|a, b| b.total_cmp(a));
@@ -144,11 +167,19 @@ fn bare_w(topology: &Topology, coefs: &[f64]) -> f64 {
 pub fn supply_rows(topology: &Topology, rack_full_w: &[f64]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (at, rack) in topology.racks.iter().enumerate() {
-        let Some(ratings) = rack.psu_rating_w.iter().copied().collect::<Option<Vec<f64>>>() else {
+        let Some(ratings) = rack
+            .psu_rating_w
+            .iter()
+            .copied()
+            .collect::<Option<Vec<f64>>>()
+        else {
             continue;
         };
         let total: f64 = ratings.iter().sum();
-        let remaining = ratings.iter().map(|r| total - r).fold(f64::INFINITY, f64::min);
+        let remaining = ratings
+            .iter()
+            .map(|r| total - r)
+            .fold(f64::INFINITY, f64::min);
         if ratings.len() > 1 && remaining < rack_full_w[at] {
             let mut coefs = vec![0.0; topology.racks.len()];
             coefs[at] = 1.0;

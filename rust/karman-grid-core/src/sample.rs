@@ -47,7 +47,8 @@ impl SampleBlock<'_> {
 
     /// When frame `index` of this block was taken.
     pub fn frame_mono_ns(&self, index: usize) -> MonoNs {
-        self.first_mono_ns.plus_ns(index as u64 * self.period_ps / 1_000)
+        self.first_mono_ns
+            .plus_ns(index as u64 * self.period_ps / 1_000)
     }
 }
 

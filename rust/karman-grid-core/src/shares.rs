@@ -72,8 +72,13 @@ impl Shares {
     pub fn new(topology: &Topology, lost: &Lost) -> Shares {
         let alive = lost.alive(topology);
         let error = topology.site.psu_sharing_error;
-        let racks = topology.racks.iter().map(|r| rack_shares(topology, r, &alive, error));
-        Shares { racks: racks.collect() }
+        let racks = topology
+            .racks
+            .iter()
+            .map(|r| rack_shares(topology, r, &alive, error));
+        Shares {
+            racks: racks.collect(),
+        }
     }
 
     /// Shares of one rack; empty: it is dark.
@@ -83,7 +88,10 @@ impl Shares {
 
     /// Part of `rack` that `element` carries at worst.
     pub fn worst(&self, rack: RackIx, element: ElementIx) -> f64 {
-        self.of(rack).iter().find(|s| s.element == element).map_or(0.0, |s| s.worst)
+        self.of(rack)
+            .iter()
+            .find(|s| s.element == element)
+            .map_or(0.0, |s| s.worst)
     }
 
     /// Racks.
@@ -99,8 +107,18 @@ impl Shares {
 
 /// Part of the rack's power that each cord carries with these elements alive; all zero: dark.
 pub fn cord_shares(rack: &Rack, alive: &[bool]) -> Vec<f64> {
-    let up: Vec<bool> = rack.cords.iter().map(|(element, _)| alive[element.at()]).collect();
-    let total: f64 = rack.cords.iter().zip(&up).filter(|(_, up)| **up).map(|(c, _)| c.1).sum();
+    let up: Vec<bool> = rack
+        .cords
+        .iter()
+        .map(|(element, _)| alive[element.at()])
+        .collect();
+    let total: f64 = rack
+        .cords
+        .iter()
+        .zip(&up)
+        .filter(|(_, up)| **up)
+        .map(|(c, _)| c.1)
+        .sum();
     let dark = total <= 0.0 || (rack.on_loss == OnLoss::Dark && up.contains(&false));
     let first_up = up.iter().position(|up| *up);
     let moved = rack.on_loss == OnLoss::Transfer && up.contains(&false);
@@ -121,7 +139,11 @@ fn rack_shares(topology: &Topology, rack: &Rack, alive: &[bool], error: f64) -> 
         let mut at = (*share > 0.0).then_some(*element);
         while let Some(e) = at {
             carried[e.at()] += share;
-            at = topology.elements[e.at()].parents.iter().copied().find(|p| alive[p.at()]);
+            at = topology.elements[e.at()]
+                .parents
+                .iter()
+                .copied()
+                .find(|p| alive[p.at()]);
         }
     }
     let reached = (0..carried.len()).filter(|at| carried[*at] > 0.0);
@@ -130,8 +152,16 @@ fn rack_shares(topology: &Topology, rack: &Rack, alive: &[bool], error: f64) -> 
             let declared = carried[at];
             // Where all of the rack passes through, no sharing error can add to it.
             let shared = sharing > 1 && declared < 1.0 - 1e-9;
-            let worst = if shared { (declared + error).min(1.0) } else { declared };
-            Share { element: ElementIx::of(at), declared, worst }
+            let worst = if shared {
+                (declared + error).min(1.0)
+            } else {
+                declared
+            };
+            Share {
+                element: ElementIx::of(at),
+                declared,
+                worst,
+            }
         })
         .collect()
 }

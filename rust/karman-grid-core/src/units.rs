@@ -19,7 +19,9 @@ impl Power {
 
     /// From watts, rounded down to whole milliwatts (caps round down: never over a limit).
     pub fn from_w(power_w: f64) -> Power {
-        Power { milliwatt: (power_w * 1e3).floor() as i64 }
+        Power {
+            milliwatt: (power_w * 1e3).floor() as i64,
+        }
     }
 
     /// In watts.
@@ -31,14 +33,18 @@ impl Power {
 impl Add for Power {
     type Output = Power;
     fn add(self, other: Power) -> Power {
-        Power { milliwatt: self.milliwatt + other.milliwatt }
+        Power {
+            milliwatt: self.milliwatt + other.milliwatt,
+        }
     }
 }
 
 impl Sub for Power {
     type Output = Power;
     fn sub(self, other: Power) -> Power {
-        Power { milliwatt: self.milliwatt - other.milliwatt }
+        Power {
+            milliwatt: self.milliwatt - other.milliwatt,
+        }
     }
 }
 

@@ -8,7 +8,14 @@ use proptest::prelude::*;
 
 fn row(coefs: Vec<f64>) -> Row {
     let (element, members) = (ElementIx(0), vec![]);
-    Row { element, members, coefs, limit_w: 0.0, overload_w: 0.0, bare_w: 0.0 }
+    Row {
+        element,
+        members,
+        coefs,
+        limit_w: 0.0,
+        overload_w: 0.0,
+        bare_w: 0.0,
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -26,7 +33,10 @@ const RACKS: usize = 5;
 fn case() -> impl Strategy<Value = Case> {
     let device = (0f64..100.0, 0f64..300.0, 0f64..300.0, 0u8..3, 0usize..RACKS);
     let rows = prop::collection::vec(
-        (prop::collection::vec(prop_oneof![Just(0.0), 0.3f64..1.0], RACKS), 0.3f64..1.2),
+        (
+            prop::collection::vec(prop_oneof![Just(0.0), 0.3f64..1.0], RACKS),
+            0.3f64..1.2,
+        ),
         1..5,
     );
     (prop::collection::vec(device, 1..25), rows).prop_map(|(devices, rows)| {
@@ -46,12 +56,22 @@ fn case() -> impl Strategy<Value = Case> {
             })
             .collect();
         let tier = devices.iter().map(|d| d.3).collect();
-        Case { floor_w, request_w, ceiling_w, tier, rack, rows }
+        Case {
+            floor_w,
+            request_w,
+            ceiling_w,
+            tier,
+            rack,
+            rows,
+        }
     })
 }
 
 fn load(case: &Case, row: usize, x: &[f64]) -> f64 {
-    x.iter().zip(&case.rack).map(|(x, r)| case.rows[row].0[*r] * x).sum()
+    x.iter()
+        .zip(&case.rack)
+        .map(|(x, r)| case.rows[row].0[*r] * x)
+        .sum()
 }
 
 proptest! {
@@ -74,8 +94,8 @@ proptest! {
         for r in 0..rows.len() {
             prop_assert!(load(&case, r, x) <= case.rows[r].1 + 1e-3);
         }
-        for d in 0..x.len() {
-            prop_assert!(x[d] >= case.floor_w[d] && x[d] <= case.ceiling_w[d] + 1e-9);
+        for (d, cap_w) in x.iter().enumerate() {
+            prop_assert!(*cap_w >= case.floor_w[d] && *cap_w <= case.ceiling_w[d] + 1e-9);
         }
         // Certificate: who is short of his request lies in a full row in which nobody of his tier
         // has a higher level above his floor, and nobody of a lower tier has more than his floor.

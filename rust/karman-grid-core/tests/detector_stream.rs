@@ -72,7 +72,11 @@ fn outcome(recordings: &[Recording], rate_hz: f64, cuts: &[usize]) -> Outcome {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn results_do_not_depend_on_how_blocks_are_cut(

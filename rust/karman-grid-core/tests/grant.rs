@@ -69,11 +69,18 @@ fn load_rises_to_the_grant_by_the_ramp_and_not_beyond() {
     bench.greet();
     let start_w = bench.caps_w();
     bench.run_ms(1_000);
-    assert!(bench.caps_w() - start_w < 60e3, "{}", bench.caps_w() - start_w);
+    assert!(
+        bench.caps_w() - start_w < 60e3,
+        "{}",
+        bench.caps_w() - start_w
+    );
     bench.run_ms(9_000);
     let load_w = bench.caps_w() + 128.0 * 2800.0;
     let granted_w = bench.engine.status(bench.now).grant.load_w;
-    assert!(load_w <= granted_w + 1.0 && load_w >= 0.99 * granted_w, "{load_w} {granted_w}");
+    assert!(
+        load_w <= granted_w + 1.0 && load_w >= 0.99 * granted_w,
+        "{load_w} {granted_w}"
+    );
 }
 
 #[test]
@@ -82,12 +89,22 @@ fn a_blind_meter_takes_the_grant_away_and_the_caps_follow() {
     bench.greet();
     bench.run_ms(10_000);
     let before_w = bench.caps_w();
-    let blind = bench.engine.topology().meters.iter().position(|m| m.id == "m-feed-b").unwrap();
+    let blind = bench
+        .engine
+        .topology()
+        .meters
+        .iter()
+        .position(|m| m.id == "m-feed-b")
+        .unwrap();
     bench.blind.push(karman_grid_core::ids::MeterIx::of(blind));
     bench.run_ms(2_000);
     let status = bench.engine.status(bench.now);
     assert!(status.grant.grant_ratio < 0.05, "{:?}", status.grant);
-    assert!(bench.caps_w() < before_w - 150e3, "{} {before_w}", bench.caps_w());
+    assert!(
+        bench.caps_w() < before_w - 150e3,
+        "{} {before_w}",
+        bench.caps_w()
+    );
 }
 
 #[test]
@@ -99,10 +116,17 @@ fn watts_that_the_books_do_not_know_are_cut_around() {
     bench.hidden_w = 20e3;
     bench.run_ms(3_000);
     let status = bench.engine.status(bench.now);
-    assert!(bench.caps_w() < before_w - 20e3, "{} {before_w}", bench.caps_w());
+    assert!(
+        bench.caps_w() < before_w - 20e3,
+        "{} {before_w}",
+        bench.caps_w()
+    );
     assert!(status.escalations > 0);
     for element in status.elements.iter().filter(|e| e.power_w.is_some()) {
-        assert!(element.power_w.unwrap() <= element.limit_w * 1.001, "{element:?}");
+        assert!(
+            element.power_w.unwrap() <= element.limit_w * 1.001,
+            "{element:?}"
+        );
     }
 }
 

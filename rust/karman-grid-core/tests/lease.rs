@@ -42,7 +42,10 @@ fn a_raise_falls_back_when_its_lease_ends() {
     assert!(table.expire(ms(999)).is_empty());
     let writes = table.expire(ms(1_000));
     assert_eq!(writes.len(), 1);
-    assert_eq!((writes[0].cap.w(), writes[0].cause), (FALLBACK_W, Cause::Expiry));
+    assert_eq!(
+        (writes[0].cap.w(), writes[0].cause),
+        (FALLBACK_W, Cause::Expiry)
+    );
 }
 
 #[test]
@@ -60,9 +63,17 @@ fn renewal_keeps_a_lease_but_revives_none() {
 fn what_stands_below_the_fallback_rises_one_ttl_after_the_lease() {
     let mut table = table();
     table.cap(&command(0, 600.0, 1, 1), ms(0)).unwrap();
-    table.plan(ContingencyIx(0), 1, 2, plan_of(0, 250.0)).unwrap();
-    assert_eq!(table.fire(ContingencyIx(0), 1, 3).unwrap()[0].cap.w(), 250.0);
-    assert!(table.expire(ms(1_000)).is_empty(), "no rise while other leases may live");
+    table
+        .plan(ContingencyIx(0), 1, 2, plan_of(0, 250.0))
+        .unwrap();
+    assert_eq!(
+        table.fire(ContingencyIx(0), 1, 3).unwrap()[0].cap.w(),
+        250.0
+    );
+    assert!(
+        table.expire(ms(1_000)).is_empty(),
+        "no rise while other leases may live"
+    );
     assert!(table.expire(ms(1_999)).is_empty());
     assert_eq!(table.expire(ms(2_000))[0].cap.w(), FALLBACK_W);
 }
@@ -83,9 +94,18 @@ fn a_plan_only_lowers_and_twice_changes_nothing() {
 fn refuses_what_is_old_or_foreign() {
     let mut table = table();
     table.cap(&command(0, 500.0, 5, 9), ms(0)).unwrap();
-    assert_eq!(table.cap(&command(0, 600.0, 4, 99), ms(1)), Err(Refusal::OldEpoch));
-    assert_eq!(table.cap(&command(0, 600.0, 5, 9), ms(1)), Err(Refusal::OldSeq));
-    assert_eq!(table.cap(&command(9, 600.0, 5, 10), ms(1)), Err(Refusal::UnknownDevice));
+    assert_eq!(
+        table.cap(&command(0, 600.0, 4, 99), ms(1)),
+        Err(Refusal::OldEpoch)
+    );
+    assert_eq!(
+        table.cap(&command(0, 600.0, 5, 9), ms(1)),
+        Err(Refusal::OldSeq)
+    );
+    assert_eq!(
+        table.cap(&command(9, 600.0, 5, 10), ms(1)),
+        Err(Refusal::UnknownDevice)
+    );
     assert_eq!(table.fire(ContingencyIx(0), 5, 10), Err(Refusal::NoPlan));
     assert_eq!(table.renew(4, TTL_NS, ms(1)), Err(Refusal::OldEpoch));
     assert_eq!(table.held()[0].cap.w(), 500.0);
@@ -95,9 +115,14 @@ fn refuses_what_is_old_or_foreign() {
 fn a_cap_decided_before_a_fire_does_not_undo_it() {
     let mut table = table();
     table.cap(&command(0, 600.0, 1, 1), ms(0)).unwrap();
-    table.plan(ContingencyIx(0), 1, 2, plan_of(0, 250.0)).unwrap();
+    table
+        .plan(ContingencyIx(0), 1, 2, plan_of(0, 250.0))
+        .unwrap();
     table.fire(ContingencyIx(0), 1, 4).unwrap();
-    assert_eq!(table.cap(&command(0, 650.0, 1, 3), ms(2)), Err(Refusal::OldSeq));
+    assert_eq!(
+        table.cap(&command(0, 650.0, 1, 3), ms(2)),
+        Err(Refusal::OldSeq)
+    );
     assert_eq!(table.held()[0].cap.w(), 250.0);
 }
 

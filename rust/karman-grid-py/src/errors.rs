@@ -5,8 +5,18 @@ use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-create_exception!(_core, SiteError, PyValueError, "A site or scenario that cannot be run.");
-create_exception!(_core, TraceError, PyValueError, "A trace that cannot be judged.");
+create_exception!(
+    _core,
+    SiteError,
+    PyValueError,
+    "A site or scenario that cannot be run."
+);
+create_exception!(
+    _core,
+    TraceError,
+    PyValueError,
+    "A trace that cannot be judged."
+);
 
 pub fn site(error: karman_grid_core::error::SiteError) -> PyErr {
     SiteError::new_err(error.to_string())

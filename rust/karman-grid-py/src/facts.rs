@@ -23,9 +23,9 @@ pub fn site_facts(site: &str) -> PyResult<String> {
     let status = engine.status(now);
     let topology = engine.topology();
     let id = |e: karman_grid_core::ids::ElementIx| topology.elements[e.at()].id.clone();
-    let binding = status.grant.binding.map(|b| {
-        json!({"element": id(b.element), "contingency": status.binding_contingency.map(id)})
-    });
+    let binding = status.grant.binding.map(
+        |b| json!({"element": id(b.element), "contingency": status.binding_contingency.map(id)}),
+    );
     let fallback_w: f64 = engine.fallbacks().iter().map(|c| c.w()).sum();
     let document = json!({
         "rating_w": topology.feed_rating_w(),
@@ -46,12 +46,26 @@ pub fn site_facts(site: &str) -> PyResult<String> {
 
 /// Agents and meters as they would be in good order.
 fn greet(engine: &mut Engine, now: MonoNs) {
-    let hosts: Vec<_> =
-        engine.topology().hosts.iter().map(|host| host.devices.clone()).collect();
+    let hosts: Vec<_> = engine
+        .topology()
+        .hosts
+        .iter()
+        .map(|host| host.devices.clone())
+        .collect();
     for (at, devices) in hosts.into_iter().enumerate() {
-        let caps = devices.map(|d| (DeviceIx::of(d), engine.fallbacks()[d])).collect();
+        let caps = devices
+            .map(|d| (DeviceIx::of(d), engine.fallbacks()[d]))
+            .collect();
         let host = HostIx::of(at);
-        engine.agent(&FromAgent::Hello { host, boot_id: 0, highest_epoch: 0, caps }, now);
+        engine.agent(
+            &FromAgent::Hello {
+                host,
+                boot_id: 0,
+                highest_epoch: 0,
+                caps,
+            },
+            now,
+        );
     }
     for meter in (0..engine.topology().meters.len()).map(MeterIx::of) {
         let sample = PowerSample {

@@ -40,26 +40,46 @@ impl Prepared {
         let site: SiteSpec = serde_json::from_str(site).map_err(|e| errors::shape("site", e))?;
         let scenario: Scenario =
             serde_json::from_str(scenario).map_err(|e| errors::shape("scenario", e))?;
-        let control: Control = serde_json::from_value(control.into())
-            .map_err(|e| errors::shape("control", e))?;
+        let control: Control =
+            serde_json::from_value(control.into()).map_err(|e| errors::shape("control", e))?;
         let mut generator = None;
         let mut fixed = None;
         if let Some(document) = workload {
             let document: WorkloadDocument =
                 serde_json::from_str(document).map_err(|e| errors::shape("workload", e))?;
-            document.serving.validate().map_err(|e| errors::shape("workload.serving", e))?;
-            document.arrivals.validate().map_err(|e| errors::shape("workload.arrivals", e))?;
-            let scale = scenario.demand.arrival_scale.unwrap_or(document.arrival_scale);
+            document
+                .serving
+                .validate()
+                .map_err(|e| errors::shape("workload.serving", e))?;
+            document
+                .arrivals
+                .validate()
+                .map_err(|e| errors::shape("workload.arrivals", e))?;
+            let scale = scenario
+                .demand
+                .arrival_scale
+                .unwrap_or(document.arrival_scale);
             match arrivals {
                 Some(columns) => {
                     let arrivals = rows(columns)?.into();
                     let serving = document.serving;
-                    fixed = Some(Workload { serving, arrivals, arrival_scale: scale });
+                    fixed = Some(Workload {
+                        serving,
+                        arrivals,
+                        arrival_scale: scale,
+                    });
                 }
                 None => generator = Some((document.serving, document.arrivals, scale)),
             }
         }
-        let inputs = Inputs { site, scenario, seed: 0, epoch: FIRST_EPOCH, control, workload: fixed };
+        let inputs = Inputs {
+            site,
+            scenario,
+            seed: 0,
+            epoch: FIRST_EPOCH,
+            control,
+            workload: fixed,
+        };
         Ok(Prepared { inputs, generator })
     }
 
@@ -71,7 +91,11 @@ impl Prepared {
             let arrivals: Arc<[Arrival]> =
                 generate(params, seed, inputs.scenario.duration_s).into();
             let (serving, arrival_scale) = (serving.clone(), *arrival_scale);
-            inputs.workload = Some(Workload { serving, arrivals, arrival_scale });
+            inputs.workload = Some(Workload {
+                serving,
+                arrivals,
+                arrival_scale,
+            });
         }
         inputs
     }
@@ -86,5 +110,10 @@ fn rows((at_s, context, generated): Columns) -> PyResult<Vec<Arrival>> {
         context_tokens,
         generated_tokens,
     };
-    Ok(at_s.into_iter().zip(context).zip(generated).map(row).collect())
+    Ok(at_s
+        .into_iter()
+        .zip(context)
+        .zip(generated)
+        .map(row)
+        .collect())
 }

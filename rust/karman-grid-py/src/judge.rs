@@ -18,8 +18,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 /// Kinds of faults that keep devices from obeying.
-const DEVICE_FAULTS: [EventKind; 3] =
-    [EventKind::WriteIgnored, EventKind::WriteStuck, EventKind::AgentSilent];
+const DEVICE_FAULTS: [EventKind; 3] = [
+    EventKind::WriteIgnored,
+    EventKind::WriteStuck,
+    EventKind::AgentSilent,
+];
 /// Share of its limit that a UPS may take to charge its battery, beside what it passes on.
 const UPS_LOSS_RATIO: f64 = 0.15;
 /// Writing a fallback may take the write bound, and the agent looks at its clock every 5 ms.
@@ -102,27 +105,35 @@ impl Judge {
 
     fn header(&self, start_mono_ns: u64, fallbacks: &[Power]) -> check::Header {
         let id = |e: &ElementIx| self.topology.elements[e.at()].id.clone();
-        let elements = self.topology.elements.iter().zip(&self.curves).map(|(element, curves)| {
-            let kind = serde_json::to_value(element.kind).unwrap_or_default();
-            let kind = kind.as_str().unwrap_or_default().to_string();
-            let loss_ratio = if kind == "ups" { UPS_LOSS_RATIO } else { 0.0 };
-            check::ElementSpec {
-                id: element.id.clone(),
-                kind,
-                parents: element.parents.iter().map(id).collect(),
-                limit_w: element.limit_w,
-                curves: curves.clone(),
-                loss_ratio,
-            }
-        });
-        let devices = self.topology.devices.iter().zip(fallbacks).map(|(device, fallback)| {
-            check::DeviceSpec {
+        let elements = self
+            .topology
+            .elements
+            .iter()
+            .zip(&self.curves)
+            .map(|(element, curves)| {
+                let kind = serde_json::to_value(element.kind).unwrap_or_default();
+                let kind = kind.as_str().unwrap_or_default().to_string();
+                let loss_ratio = if kind == "ups" { UPS_LOSS_RATIO } else { 0.0 };
+                check::ElementSpec {
+                    id: element.id.clone(),
+                    kind,
+                    parents: element.parents.iter().map(id).collect(),
+                    limit_w: element.limit_w,
+                    curves: curves.clone(),
+                    loss_ratio,
+                }
+            });
+        let devices = self
+            .topology
+            .devices
+            .iter()
+            .zip(fallbacks)
+            .map(|(device, fallback)| check::DeviceSpec {
                 id: device.id.clone(),
                 fallback_w: fallback.w(),
                 cap_min_w: device.cap_min.w(),
                 cap_max_w: device.cap_max.w(),
-            }
-        });
+            });
         check::Header {
             schema: check::record::SCHEMA,
             mono_ns: 0,
@@ -177,11 +188,18 @@ pub fn violations(verdict: &check::Verdict) -> Vec<Violation> {
 
 fn curves(site: &SiteSpec, topology: &Topology) -> Vec<Vec<check::CurveSpec>> {
     let of = |id: &str| {
-        let ids = site.element.iter().find(|e| e.id == id).map(|e| e.curve.as_slice());
+        let ids = site
+            .element
+            .iter()
+            .find(|e| e.id == id)
+            .map(|e| e.curve.as_slice());
         let rows = ids.unwrap_or_default().iter();
         let rows = rows.filter_map(|id| site.curve.iter().find(|c| c.id == *id));
-        rows.map(|c| check::CurveSpec { mode: curve_mode(c.mode), points: c.points.clone() })
-            .collect()
+        rows.map(|c| check::CurveSpec {
+            mode: curve_mode(c.mode),
+            points: c.points.clone(),
+        })
+        .collect()
     };
     topology.elements.iter().map(|e| of(&e.id)).collect()
 }
@@ -279,9 +297,9 @@ impl Sink for Judge {
 
     fn trip(&mut self, mono_ns: u64, element: ElementIx) {
         self.judge(|c| c.push_trip(mono_ns, element.at()));
-        self.write(|t| {
-            json!({"type": "trip", "mono_ns": mono_ns, "element": t.elements[element.at()].id})
-        });
+        self.write(
+            |t| json!({"type": "trip", "mono_ns": mono_ns, "element": t.elements[element.at()].id}),
+        );
     }
 
     fn event(
@@ -296,7 +314,10 @@ impl Sink for Judge {
             self.judge(|c| c.push_fault(mono_ns, &struck, duration_ns));
         }
         self.write(|t| {
-            let ids: Vec<&str> = devices.iter().map(|d| t.devices[d.at()].id.as_str()).collect();
+            let ids: Vec<&str> = devices
+                .iter()
+                .map(|d| t.devices[d.at()].id.as_str())
+                .collect();
             let mut line = json!({"type": "event", "mono_ns": mono_ns, "kind": kind.name()});
             if !ids.is_empty() {
                 line["devices"] = json!(ids);

@@ -34,7 +34,11 @@ const NOTES_MAX: usize = 10_000;
 const RELEASE_NS: u64 = 2 * NS_PER_S;
 
 enum Wish {
-    Inject { kind: String, element: String, duration_s: Option<f64> },
+    Inject {
+        kind: String,
+        element: String,
+        duration_s: Option<f64>,
+    },
     Outcome,
     Release,
 }
@@ -102,12 +106,21 @@ impl LiveTwin {
             inputs.epoch = epoch;
             let mut judge = Judge::new(&inputs.site, None)?;
             let live = Live::new(&inputs, &mut judge).map_err(errors::site)?;
-            let mut hall =
-                Hall { live, judge, inputs, mailbox: Arc::clone(&mailbox), published_ns: 0 };
+            let mut hall = Hall {
+                live,
+                judge,
+                inputs,
+                mailbox: Arc::clone(&mailbox),
+                published_ns: 0,
+            };
             hall.publish();
             PyResult::Ok(hall)
         })?;
-        Ok(LiveTwin { mailbox, hall: Mutex::new(Some(hall)), thread: Mutex::new(None) })
+        Ok(LiveTwin {
+            mailbox,
+            hall: Mutex::new(Some(hall)),
+            thread: Mutex::new(None),
+        })
     }
 
     /// Starts the thread; a second call does nothing.
@@ -151,7 +164,15 @@ impl LiveTwin {
         duration_s: Option<f64>,
     ) -> PyResult<()> {
         let (kind, element) = (kind.to_string(), element.to_string());
-        self.ask(py, Wish::Inject { kind, element, duration_s }).map(|_| ())
+        self.ask(
+            py,
+            Wish::Inject {
+                kind,
+                element,
+                duration_s,
+            },
+        )
+        .map(|_| ())
     }
 
     /// The result document so far, judged, and the course for a figure, both as JSON.
@@ -168,7 +189,13 @@ impl LiveTwin {
             let thread = self.thread.lock().unwrap_or_else(|e| e.into_inner()).take();
             py.detach(|| thread.map(JoinHandle::join));
         }
-        Ok(self.mailbox.lock().released.clone().unwrap_or_default().to_string())
+        Ok(self
+            .mailbox
+            .lock()
+            .released
+            .clone()
+            .unwrap_or_default()
+            .to_string())
     }
 }
 
@@ -186,7 +213,10 @@ impl LiveTwin {
                 if shared.failure.is_some() || self.died(&shared).is_some() {
                     return None;
                 }
-                let wait = self.mailbox.answered.wait_timeout(shared, Duration::from_millis(100));
+                let wait = self
+                    .mailbox
+                    .answered
+                    .wait_timeout(shared, Duration::from_millis(100));
                 shared = wait.unwrap_or_else(|e| e.into_inner()).0;
             }
         });
@@ -213,7 +243,8 @@ impl Hall {
             if behind > BEHIND_MAX {
                 started += behind - BEHIND_MAX;
             }
-            self.live.advance_to(started.elapsed().as_nanos() as u64, &mut self.judge);
+            self.live
+                .advance_to(started.elapsed().as_nanos() as u64, &mut self.judge);
             self.tell();
             if self.live.now_ns() >= self.published_ns + PUBLISH_NS {
                 self.publish();
@@ -228,8 +259,10 @@ impl Hall {
     fn tell(&mut self) {
         let start_ns = self.live.start_ns();
         let told = self.live.told();
-        let mut notes: Vec<Value> =
-            told.iter().filter_map(|e| note(e, self.live.topology(), start_ns)).collect();
+        let mut notes: Vec<Value> = told
+            .iter()
+            .filter_map(|e| note(e, self.live.topology(), start_ns))
+            .collect();
         if notes.is_empty() {
             return;
         }
@@ -254,9 +287,11 @@ impl Hall {
         let wish = self.mailbox.lock().wish.take();
         let Some(wish) = wish else { return false };
         let (answer, last) = match wish {
-            Wish::Inject { kind, element, duration_s } => {
-                (self.inject(&kind, &element, duration_s), false)
-            }
+            Wish::Inject {
+                kind,
+                element,
+                duration_s,
+            } => (self.inject(&kind, &element, duration_s), false),
             Wish::Outcome => (self.outcome(), false),
             Wish::Release => (Ok(self.release()), true),
         };
@@ -271,9 +306,15 @@ impl Hall {
 
     fn inject(&mut self, kind: &str, element: &str, duration_s: Option<f64>) -> Answer {
         let known: EventKind = serde_json::from_value(json!(kind)).map_err(|_| {
-            SiteError::new("event.kind", format!("{kind:?}"), "a kind of `scenarios kinds`")
+            SiteError::new(
+                "event.kind",
+                format!("{kind:?}"),
+                "a kind of `scenarios kinds`",
+            )
         })?;
-        self.live.inject(&event_now(known, Some(element), duration_s)).map(|()| Value::Null)
+        self.live
+            .inject(&event_now(known, Some(element), duration_s))
+            .map(|()| Value::Null)
     }
 
     fn outcome(&mut self) -> Answer {

@@ -23,7 +23,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// make; `arrivals`: columns of seconds, context and generated tokens in place of its generator.
 /// `progress` is called with (runs done, runs in all).
 #[pyfunction]
-#[pyo3(signature = (site, scenario, seed, runs, control, workload=None, arrivals=None, trace=None, progress=None))]
+#[pyo3(signature = (
+    site, scenario, seed, runs, control,
+    workload=None, arrivals=None, trace=None, progress=None,
+))]
 #[allow(clippy::too_many_arguments)]
 pub fn run_scenario(
     py: Python<'_>,
@@ -69,7 +72,10 @@ impl Pool<'_> {
             }
             let result = run_one(self.prepared, self.seed + at, self.trace);
             let failed = result.is_err();
-            self.results.lock().unwrap_or_else(|e| e.into_inner()).push(result);
+            self.results
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .push(result);
             self.done.fetch_add(1, Ordering::Release);
             self.stop.fetch_or(failed, Ordering::Relaxed);
             waiting.unpark();
@@ -124,7 +130,11 @@ fn run_all(
         pool.stop.fetch_or(watched.is_err(), Ordering::Relaxed);
         watched
     })?;
-    pool.results.into_inner().unwrap_or_else(|e| e.into_inner()).into_iter().collect()
+    pool.results
+        .into_inner()
+        .unwrap_or_else(|e| e.into_inner())
+        .into_iter()
+        .collect()
 }
 
 fn run_one(prepared: &Prepared, seed: u64, trace: Option<&str>) -> PyResult<RunResult> {
@@ -146,7 +156,10 @@ pub fn judge_traces(py: Python<'_>, paths: Vec<String>) -> PyResult<String> {
         for path in paths {
             let file = File::open(&path)?;
             if file.metadata()?.is_dir() {
-                return Err(errors::shape(&path, "found a directory, expected a trace file"));
+                return Err(errors::shape(
+                    &path,
+                    "found a directory, expected a trace file",
+                ));
             }
             traces.push((path, BufReader::new(file)));
         }

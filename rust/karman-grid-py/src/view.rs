@@ -94,7 +94,11 @@ fn element(element: &ElementStatus, topology: &Topology) -> Value {
     })
 }
 
-fn event(event: &karman_grid_core::event::ElectricalEvent, topology: &Topology, start_ns: u64) -> Value {
+fn event(
+    event: &karman_grid_core::event::ElectricalEvent,
+    topology: &Topology,
+    start_ns: u64,
+) -> Value {
     let meter = &topology.meters[event.meter.at()];
     json!({
         "kind": "event",
@@ -110,7 +114,13 @@ fn event(event: &karman_grid_core::event::ElectricalEvent, topology: &Topology, 
 pub fn note(entry: &Entry, topology: &Topology, start_ns: u64) -> Option<Value> {
     match entry {
         Entry::Event(happened) => Some(event(happened, topology, start_ns)),
-        Entry::Decision { mono_ns, because, lowered, raised, .. } => Some(json!({
+        Entry::Decision {
+            mono_ns,
+            because,
+            lowered,
+            raised,
+            ..
+        } => Some(json!({
             "kind": "decision",
             "at_s": at_s(*mono_ns, start_ns),
             "because": because_word(because),

@@ -2,8 +2,8 @@
 //! transformer, a switching transient, a fault on one phase.
 //!
 //! Expected is what a detector must say of such a bus; the instants are facts of the records,
-//! found without the detector. `cargo test -p karman-grid-record --test detector_records -- --nocapture` prints
-//! what fired and when.
+//! found without the detector. What fired and when is printed by
+//! `cargo test -p karman-grid-record --test detector_records -- --nocapture`.
 
 mod common;
 mod replay;

@@ -2,7 +2,8 @@
 //! the devices, with fluctuations host by host, or ratios given from outside.
 //!
 //! Owns the demand ratio of each host and the demand of each device. It changes on a grid of 10 ms
-//! of absolute time, whatever the grain of the plant, so that its path does not depend on the grain.
+//! of absolute time, whatever the grain of the plant, so that its path does not depend on the
+//! grain.
 
 use crate::params::DemandKind;
 use crate::rng::{Rng, Stream};

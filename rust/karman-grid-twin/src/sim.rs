@@ -191,7 +191,7 @@ impl Sim {
             plant,
             topology,
         };
-        sim.record_flow(0);
+        sim.put_flow(0);
         if let Some(engine) = &sim.engine {
             sim.measure.grant_ratio = Some(engine.status(MonoNs(0)).grant.grant_ratio);
             sim.agents.hello(0, &mut sim.agenda);
@@ -272,6 +272,10 @@ impl Sim {
     /// One step without waveforms: every meter gives a power value at its end.
     pub(crate) fn coarse_step(&mut self) {
         let (from_ns, to_ns) = (self.now_ns, self.now_ns + COARSE_NS);
+        if self.flow_ns != Some(from_ns) {
+            // The next chance lies a whole step ahead.
+            self.put_flow(from_ns);
+        }
         self.live(COARSE_NS);
         self.run_agenda(to_ns);
         self.now_ns = to_ns;
@@ -332,11 +336,17 @@ impl Sim {
             .flow_ns
             .is_none_or(|last_ns| at_ns - last_ns >= FLOW_MAX_NS);
         if due || switched || at_ns < self.watch_until_ns || moved() {
-            self.records.flow(at_ns, flow_w, switched.then_some(modes));
-            self.flow_w.copy_from_slice(flow_w);
-            self.modes.copy_from_slice(modes);
-            self.flow_ns = Some(at_ns);
+            self.put_flow(at_ns);
         }
+    }
+
+    fn put_flow(&mut self, at_ns: u64) {
+        let (flow_w, modes) = (self.plant.flows_w(), self.plant.modes());
+        let switched = modes != self.modes;
+        self.records.flow(at_ns, flow_w, switched.then_some(modes));
+        self.flow_w.copy_from_slice(flow_w);
+        self.modes.copy_from_slice(modes);
+        self.flow_ns = Some(at_ns);
     }
 
     /// Messages and writes up to `until_ns`, in order of time.

@@ -11,8 +11,8 @@ use karman_grid_twin::live::{Live, event_now};
 use karman_grid_twin::protection::Mode;
 use karman_grid_twin::result::pool;
 use karman_grid_twin::runner::run;
-use karman_grid_twin::scenario::{Event, EventKind, Scenario};
-use karman_grid_twin::sim::{Control, FIRST_EPOCH, Inputs};
+use karman_grid_twin::scenario::{Event, EventKind, Grain, Scenario};
+use karman_grid_twin::sim::{Control, Inputs, RUN_IN_NS};
 use karman_grid_twin::sink::{LeaseRecord, NoSink, Sink};
 use support::{inputs, run_one};
 
@@ -141,6 +141,38 @@ fn the_sink_sees_everything_in_order() {
     assert!(counts.raises > 768 && counts.books > 10 && counts.off);
     assert_eq!(counts.events, [EventKind::FeedLoss]);
     assert!(counts.gap_max_ns <= 100_000_000);
+}
+
+#[test]
+fn an_adaptive_run_goes_back_without_a_trace_and_repeats() {
+    let mut inputs = short("feed-loss", 3);
+    inputs.scenario.grain = Grain::Adaptive;
+    inputs.scenario.duration_s = 14.0;
+    inputs.scenario.event[0].at_s_min = 10.0;
+    inputs.scenario.event[0].at_s_max = 10.02;
+    // Demand that falls and comes back makes the controller move caps in a coarse second.
+    inputs.scenario.event.push(Event {
+        kind: EventKind::DemandStep,
+        element: None,
+        device: None,
+        meter: None,
+        at_s_min: 2.5,
+        at_s_max: 2.5,
+        duration_s: Some(1.0),
+        value: Some(0.7),
+    });
+    let mut counts = Counts::default();
+    let first = run(&inputs, &mut counts).unwrap();
+    assert!(counts.gap_max_ns <= 100_000_000);
+    assert_eq!(counts.events, [EventKind::DemandStep, EventKind::FeedLoss]);
+    assert_eq!(first, run(&inputs, &mut NoSink).unwrap());
+    assert_eq!(first.latencies.react.len() as u64, first.commands_expected);
+    assert!(first.commands_expected > 0 && first.survivor_peak_ratio.unwrap() > 1.2);
+    let at_ms = &first.series.at_ms;
+    assert!(
+        at_ms.windows(2).all(|pair| pair[0] < pair[1]),
+        "the course goes back"
+    );
 }
 
 #[test]

@@ -65,7 +65,10 @@ impl Engine {
 
     pub(super) fn books(&mut self, now: MonoNs) {
         let devices_accounted = self.ledger.accounted_total();
-        self.journal.push(Entry::Books { mono_ns: now, devices_accounted });
+        self.journal.push(Entry::Books {
+            mono_ns: now,
+            devices_accounted,
+        });
     }
 
     /// Commands these caps, one message for each host; devices out of reach are left out.
@@ -101,9 +104,18 @@ impl Engine {
                 lease_ns: self.lease_ns,
             };
             let (mono_ns, device, cap) = (now, *device, *cap);
-            self.journal.push(Entry::Cap { mono_ns, decision_seq, device, cap, raise, data_age_ns });
+            self.journal.push(Entry::Cap {
+                mono_ns,
+                decision_seq,
+                device,
+                cap,
+                raise,
+                data_age_ns,
+            });
             if !self.is_shadow() {
-                let expected = Expected::Command { command_id: self.command_id };
+                let expected = Expected::Command {
+                    command_id: self.command_id,
+                };
                 self.ledger_sent(device, cap, expected, now);
             }
             let host = self.topology.devices[device.at()].host;
@@ -138,7 +150,10 @@ impl Engine {
         self.schedule.renew = now.plus_ns(self.lease_ns / RENEWALS_PER_TTL);
         for host in (0..self.hosts.len()).map(HostIx::of) {
             if self.is_ready(host) {
-                let renew = ToAgent::Renew { epoch: self.epoch, lease_ns: self.lease_ns };
+                let renew = ToAgent::Renew {
+                    epoch: self.epoch,
+                    lease_ns: self.lease_ns,
+                };
                 self.post(host, renew);
             }
         }
@@ -146,7 +161,12 @@ impl Engine {
 
     pub(super) fn on_agent(&mut self, message: &FromAgent, now: MonoNs) {
         match message {
-            FromAgent::Hello { host, highest_epoch, caps, .. } => {
+            FromAgent::Hello {
+                host,
+                highest_epoch,
+                caps,
+                ..
+            } => {
                 if *highest_epoch > self.epoch {
                     self.deposed_by = Some(*highest_epoch);
                 }
@@ -163,7 +183,11 @@ impl Engine {
                     self.trigger(Trigger::AgentsReady, now);
                 }
             }
-            FromAgent::PlanHeld { host, contingency, seq } => {
+            FromAgent::PlanHeld {
+                host,
+                contingency,
+                seq,
+            } => {
                 self.hosts[host.at()].heard_mono_ns = now;
                 self.held[contingency.at()][host.at()] = *seq;
             }
@@ -223,7 +247,8 @@ impl Engine {
     /// Takes a device out of the controllable pool: from now on it counts with its highest cap.
     pub(super) fn distrust(&mut self, device: DeviceIx, now: MonoNs) {
         if !std::mem::replace(&mut self.distrusted[device.at()], true) {
-            self.ledger.distrusted(device, self.topology.devices[device.at()].cap_max);
+            self.ledger
+                .distrusted(device, self.topology.devices[device.at()].cap_max);
             self.escalate(Escalated::Device(device), now);
             // What the measurement showed above the books is in the books now.
             self.bias_w.fill(0.0);
@@ -238,8 +263,12 @@ impl Engine {
 
     /// Rule 8: writes the static caps, after which this engine says nothing more.
     pub fn release(&mut self, now: MonoNs) {
-        let caps: Vec<_> =
-            self.fallback.iter().enumerate().map(|(d, c)| (DeviceIx::of(d), *c)).collect();
+        let caps: Vec<_> = self
+            .fallback
+            .iter()
+            .enumerate()
+            .map(|(d, c)| (DeviceIx::of(d), *c))
+            .collect();
         self.command(&caps, Because::Release, None, now);
         self.trigger(Trigger::Release, now);
     }

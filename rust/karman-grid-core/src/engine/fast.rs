@@ -67,7 +67,11 @@ impl Engine {
     pub(super) fn contingency_at(&self, element: ElementIx) -> Option<ContingencyIx> {
         let mut at = Some(element);
         while let Some(e) = at {
-            let own = self.network.contingencies.iter().position(|c| c.element == e);
+            let own = self
+                .network
+                .contingencies
+                .iter()
+                .position(|c| c.element == e);
             if let Some(ix) = own {
                 return Some(ContingencyIx::of(ix));
             }
@@ -78,16 +82,24 @@ impl Engine {
 
     /// Fires the armed plan for the loss of `element`.
     fn lose(&mut self, element: ElementIx, event: ElectricalEvent, now: MonoNs) {
-        let Some(own) = self.contingency_at(element) else { return };
+        let Some(own) = self.contingency_at(element) else {
+            return;
+        };
         let lost = self.network.contingencies[own.at()].element;
         if self.network.lost.has(lost) {
             return;
         }
         let caps = self.ledger.accounts().iter().map(|a| a.requested).collect();
         let load_w = self.image.load_w(lost, now);
-        self.prefire = Some(Prefire { element: lost, caps, load_w });
+        self.prefire = Some(Prefire {
+            element: lost,
+            caps,
+            load_w,
+        });
         let representative = self.network.contingencies[own.at()].representative;
-        let feasible = self.plans[representative.at()].as_ref().is_some_and(|p| p.feasible);
+        let feasible = self.plans[representative.at()]
+            .as_ref()
+            .is_some_and(|p| p.feasible);
         let both = event.kind == EventKind::FeedsLost;
         let lowered = self.fire(representative, now);
         let because = match feasible && !both {
@@ -109,7 +121,9 @@ impl Engine {
 
     /// Sends `Fire` to every agent and enters the falls; returns the devices lowered.
     fn fire(&mut self, plan: ContingencyIx, now: MonoNs) -> u32 {
-        let Some(armed) = self.plans[plan.at()].take() else { return 0 };
+        let Some(armed) = self.plans[plan.at()].take() else {
+            return 0;
+        };
         self.seq += 1;
         let seq = self.seq;
         let mut lowered = 0;
@@ -124,7 +138,11 @@ impl Engine {
         let epoch = self.epoch;
         for host in 0..self.hosts.len() {
             if self.hosts[host].greeted {
-                let fire = ToAgent::Fire { contingency: plan, epoch, seq };
+                let fire = ToAgent::Fire {
+                    contingency: plan,
+                    epoch,
+                    seq,
+                };
                 self.post(HostIx::of(host), fire);
             }
         }
@@ -135,7 +153,9 @@ impl Engine {
     /// Rule 2: the path holds voltage after all. A cut just made is given back at once and counts
     /// as no reversal; an older one returns like power that was away.
     fn give_back(&mut self, element: ElementIx, event: ElectricalEvent, now: MonoNs) {
-        let Some(own) = self.contingency_at(element) else { return };
+        let Some(own) = self.contingency_at(element) else {
+            return;
+        };
         let lost = self.network.contingencies[own.at()].element;
         let recent = self.last_fire.is_some_and(|t| now.since(t) < CANCEL_MAX_NS);
         let used = |c: &Condition| c.used.ratio > CANCEL_ACCUMULATOR_MAX_RATIO;
@@ -160,7 +180,9 @@ impl Engine {
     }
 
     fn power_is_back(&mut self, element: ElementIx, now: MonoNs) {
-        let Some(own) = self.contingency_at(element) else { return };
+        let Some(own) = self.contingency_at(element) else {
+            return;
+        };
         let back = self.network.contingencies[own.at()].element;
         let waits = self.restore.iter().any(|(e, _)| *e == back);
         if self.network.lost.has(back) && !waits {
@@ -174,8 +196,12 @@ impl Engine {
 
     /// Lets holds end: a feed counts again, raises are allowed again.
     pub(super) fn pass_time(&mut self, now: MonoNs) {
-        let due: Vec<ElementIx> =
-            self.restore.iter().filter(|(_, at)| *at <= now).map(|(e, _)| *e).collect();
+        let due: Vec<ElementIx> = self
+            .restore
+            .iter()
+            .filter(|(_, at)| *at <= now)
+            .map(|(e, _)| *e)
+            .collect();
         if !due.is_empty() {
             self.restore.retain(|(_, at)| *at > now);
             for element in due {
@@ -183,7 +209,11 @@ impl Engine {
             }
             self.network.dirty = true;
             let flap_max = self.topology.site.flap_max as usize;
-            let flaps = self.fires.iter().filter(|t| now.since(**t) < FLAP_WINDOW_NS).count();
+            let flaps = self
+                .fires
+                .iter()
+                .filter(|t| now.since(**t) < FLAP_WINDOW_NS)
+                .count();
             if flap_max > 0 && flaps > flap_max {
                 self.trigger(Trigger::Flapping, now);
             } else if !self.network.lost.any() {

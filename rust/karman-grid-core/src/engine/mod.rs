@@ -60,6 +60,23 @@ struct Network {
     dirty: bool,
 }
 
+impl Network {
+    /// Nothing lost, every element in its normal condition.
+    fn whole(topology: &Topology) -> Network {
+        let elements = topology.elements.len();
+        let conditions = vec![Condition::default(); elements];
+        let lost = Lost::none(topology);
+        Network {
+            now: Case::new(topology, lost.clone(), &conditions),
+            contingencies: enumerate(topology, &lost, &conditions),
+            lost,
+            conditions,
+            battery_since: vec![None; elements],
+            dirty: false,
+        }
+    }
+}
+
 /// What is known of an agent.
 #[derive(Clone, Copy, Debug, Default)]
 struct HostState {
@@ -142,28 +159,17 @@ impl Engine {
     /// cap some credible failure leaves an element over its limit.
     pub fn new(topology: Topology, epoch: u64) -> Result<Engine, SiteError> {
         let columns = Columns::new(&topology);
-        let conditions = vec![Condition::default(); topology.elements.len()];
-        let lost = Lost::none(&topology);
+        let network = Network::whole(&topology);
         let fixed_w: Vec<f64> = topology.racks.iter().map(|r| r.fixed_w).collect();
         let mut full_w = fixed_w.clone();
         for (ceiling_w, rack) in columns.ceiling_w.iter().zip(&columns.rack) {
             full_w[*rack] += ceiling_w;
         }
         let supply = supply_rows(&topology, &full_w);
-        let now = Case::new(&topology, lost.clone(), &conditions);
-        let contingencies = enumerate(&topology, &lost, &conditions);
-        let fallback =
-            static_share(&topology, &columns, &fixed_w, &supply, &now, &contingencies)?;
+        let (now, failures) = (&network.now, &network.contingencies);
+        let fallback = static_share(&topology, &columns, &fixed_w, &supply, now, failures)?;
         let (elements, hosts) = (topology.elements.len(), topology.hosts.len());
-        let (devices, plans) = (topology.devices.len(), contingencies.len());
-        let network = Network {
-            lost,
-            conditions,
-            now,
-            contingencies,
-            battery_since: vec![None; elements],
-            dirty: false,
-        };
+        let (devices, plans) = (topology.devices.len(), failures.len());
         let intact = network.now.rows.iter().map(|r| r.members.clone()).collect();
         let static_w = topology.feed_rating_w() - topology.reserve_w();
         Ok(Engine {
@@ -195,7 +201,12 @@ impl Engine {
             over: vec![0; elements],
             last_fall: MonoNs(0),
             last_fire: None,
-            grant: Grant { load_w: static_w, grant_w: 0.0, grant_ratio: 0.0, binding: None },
+            grant: Grant {
+                load_w: static_w,
+                grant_w: 0.0,
+                grant_ratio: 0.0,
+                binding: None,
+            },
             lease_ns: LEASE_TTL_MIN_NS,
             mode: Mode::Starting,
             frozen_until: MonoNs(0),
@@ -392,7 +403,10 @@ fn static_share(
         let (row, limit_w) = worst.expect("an allocation without rows is feasible");
         return Err(SiteError::new(
             format!("element.{}", topology.elements[row.element.at()].id),
-            format!("{:.0} W with every device at its lowest cap", row.load_w(&rack_w)),
+            format!(
+                "{:.0} W with every device at its lowest cap",
+                row.load_w(&rack_w)
+            ),
             format!("at most {limit_w:.0} W after every credible failure"),
         ));
     }

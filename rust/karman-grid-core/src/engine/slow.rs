@@ -38,7 +38,9 @@ struct Books {
 impl Engine {
     /// The network changed: cases and contingencies anew.
     pub(super) fn rebuild(&mut self) {
-        let Network { lost, conditions, .. } = &self.network;
+        let Network {
+            lost, conditions, ..
+        } = &self.network;
         let now = Case::new(&self.topology, lost.clone(), conditions);
         let contingencies = enumerate(&self.topology, lost, conditions);
         self.network.now = now;
@@ -86,7 +88,10 @@ impl Engine {
         let mut fresh = Vec::new();
         for (at, contingency) in self.network.contingencies.iter().enumerate() {
             let ix = ContingencyIx::of(at);
-            let Some(case) = contingency.case.as_ref().filter(|_| contingency.representative == ix)
+            let Some(case) = contingency
+                .case
+                .as_ref()
+                .filter(|_| contingency.representative == ix)
             else {
                 continue;
             };
@@ -123,7 +128,15 @@ impl Engine {
                 let cap = |d: usize| armed.caps[d].map(|cap| (DeviceIx::of(d), cap));
                 let caps: Vec<(DeviceIx, Power)> = range.filter_map(cap).collect();
                 let (contingency, epoch, seq) = (armed.contingency, self.epoch, armed.seq);
-                messages.push((host, ToAgent::Plan { contingency, epoch, seq, caps }));
+                messages.push((
+                    host,
+                    ToAgent::Plan {
+                        contingency,
+                        epoch,
+                        seq,
+                        caps,
+                    },
+                ));
             }
         }
         for (host, message) in messages {
@@ -133,17 +146,21 @@ impl Engine {
 
     /// What the reserve may count on in a contingency now.
     fn cover(&self, ix: ContingencyIx, now: MonoNs, grace: bool) -> Cover {
-        let Some(armed) = self.plans[ix.at()].as_ref() else { return Cover::Bare };
+        let Some(armed) = self.plans[ix.at()].as_ref() else {
+            return Cover::Bare;
+        };
         if !armed.feasible {
             return Cover::Futile;
         }
         let grace = grace && now.since(self.plan_sent[ix.at()]) < PLAN_GRACE_NS;
         let mut ready = (0..self.hosts.len()).filter(|h| self.is_ready(HostIx::of(*h)));
-        let held = self.is_shadow()
-            || grace
-            || ready.all(|h| self.held[ix.at()][h] >= armed.seq);
+        let held = self.is_shadow() || grace || ready.all(|h| self.held[ix.at()][h] >= armed.seq);
         // Seen at once: a fresh meter on an element whose loss has this effect.
-        let same = self.network.contingencies.iter().filter(|c| c.representative == ix);
+        let same = self
+            .network
+            .contingencies
+            .iter()
+            .filter(|c| c.representative == ix);
         let mut elements = same.map(|c| c.element);
         match held && elements.any(|e| self.image.sees(e, now)) {
             true => Cover::Armed,
@@ -153,14 +170,22 @@ impl Engine {
 
     /// Whether some credible failure is beyond help: then nothing rises above the static share.
     fn is_futile(&self) -> bool {
-        let live = self.network.contingencies.iter().filter(|c| c.case.is_some());
+        let live = self
+            .network
+            .contingencies
+            .iter()
+            .filter(|c| c.case.is_some());
         let mut plans = live.filter_map(|c| self.plans[c.representative.at()].as_ref());
         plans.any(|p| !p.feasible)
     }
 
     /// Contingencies that are armed, as people count them.
     pub(super) fn armed(&self, now: MonoNs) -> usize {
-        let live = self.network.contingencies.iter().filter(|c| c.case.is_some());
+        let live = self
+            .network
+            .contingencies
+            .iter()
+            .filter(|c| c.case.is_some());
         let armed = |c: &&crate::contingency::Contingency| {
             self.cover(c.representative, now, false) == Cover::Armed
         };
@@ -175,11 +200,18 @@ impl Engine {
         let usable = (any_ready || self.is_shadow()) && !self.is_futile();
         let grant = grant(&self.topology, &rows, &self.full_w, usable);
         let rack_w = self.rack_power_w(|d| self.ledger.of(d).accounted);
-        self.lease_ns =
-            lease_ns(&self.topology, &network.contingencies, &network.conditions, &rack_w);
+        self.lease_ns = lease_ns(
+            &self.topology,
+            &network.contingencies,
+            &network.conditions,
+            &rack_w,
+        );
         if grant != self.grant {
             self.grant = grant;
-            self.journal.push(Entry::Grant { mono_ns: now, grant });
+            self.journal.push(Entry::Grant {
+                mono_ns: now,
+                grant,
+            });
         }
     }
 
@@ -228,7 +260,11 @@ impl Engine {
         }
         let rack_w = self.rack_power_w(|d| {
             let account = self.ledger.of(d);
-            if self.is_commandable(d) { account.requested } else { account.accounted }
+            if self.is_commandable(d) {
+                account.requested
+            } else {
+                account.accounted
+            }
         });
         // The static share needs no plan; with something lost it is not static any more.
         let to_static = self.is_futile() && !self.network.lost.any();
@@ -241,7 +277,11 @@ impl Engine {
         for d in 0..books.ceiling_w.len() {
             if self.is_commandable(DeviceIx::of(d)) {
                 let requested = self.ledger.of(DeviceIx::of(d)).requested;
-                let highest = if to_static { requested.min(self.fallback[d]) } else { requested };
+                let highest = if to_static {
+                    requested.min(self.fallback[d])
+                } else {
+                    requested
+                };
                 books.ceiling_w[d] = highest.w().max(books.floor_w[d]);
                 books.request_w[d] = books.request_w[d].min(books.ceiling_w[d]);
             }
@@ -275,8 +315,7 @@ impl Engine {
             .enumerate()
             .filter(|(d, cap)| {
                 let device = DeviceIx::of(*d);
-                self.image.use_of(device).is_starved()
-                    && **cap > self.ledger.of(device).requested
+                self.image.use_of(device).is_starved() && **cap > self.ledger.of(device).requested
             })
             .map(|(d, cap)| *cap - self.ledger.of(DeviceIx::of(d)).requested)
             .sum();
@@ -292,8 +331,15 @@ impl Engine {
         if !self.mode.may_raise() || self.ledger.any_pending() {
             return;
         }
-        let Some(target) = self.target.take() else { return };
-        let pairs = || target.iter().enumerate().map(|(d, cap)| (DeviceIx::of(d), *cap));
+        let Some(target) = self.target.take() else {
+            return;
+        };
+        let pairs = || {
+            target
+                .iter()
+                .enumerate()
+                .map(|(d, cap)| (DeviceIx::of(d), *cap))
+        };
         let falls: Vec<_> = pairs()
             .filter(|(d, cap)| *cap + STEP_TOLERANCE < self.ledger.of(*d).requested)
             .collect();
@@ -324,14 +370,26 @@ impl Engine {
         caps: &[(DeviceIx, Power)],
         ramp_w_per_s: Option<f64>,
     ) -> Vec<(DeviceIx, Power)> {
-        let Some(ramp_w_per_s) = ramp_w_per_s else { return caps.to_vec() };
+        let Some(ramp_w_per_s) = ramp_w_per_s else {
+            return caps.to_vec();
+        };
         let from = |d: DeviceIx| self.ledger.of(d).requested;
-        let whole_w: f64 = caps.iter().map(|(d, cap)| (cap.w() - from(*d).w()).abs()).sum();
+        let whole_w: f64 = caps
+            .iter()
+            .map(|(d, cap)| (cap.w() - from(*d).w()).abs())
+            .sum();
         let step_w = ramp_w_per_s * super::STEP_PERIOD_NS as f64 / NS_PER_S as f64;
-        let part = if whole_w > step_w { step_w / whole_w } else { 1.0 };
+        let part = if whole_w > step_w {
+            step_w / whole_w
+        } else {
+            1.0
+        };
         caps.iter()
             .map(|(d, cap)| match part < 1.0 {
-                true => (*d, Power::from_w(from(*d).w() + part * (cap.w() - from(*d).w()))),
+                true => (
+                    *d,
+                    Power::from_w(from(*d).w() + part * (cap.w() - from(*d).w())),
+                ),
                 false => (*d, *cap),
             })
             .collect()
@@ -349,8 +407,11 @@ impl Engine {
 
     /// Rule 16: a UPS on battery keeps its line curve through the hold, then loses 5 % a second.
     fn age_batteries(&mut self, now: MonoNs) {
-        for (since, condition) in
-            self.network.battery_since.iter().zip(&mut self.network.conditions)
+        for (since, condition) in self
+            .network
+            .battery_since
+            .iter()
+            .zip(&mut self.network.conditions)
         {
             let Some(since) = since else { continue };
             let beyond_ns = now.since(*since).saturating_sub(FREEZE_HOLD_NS);

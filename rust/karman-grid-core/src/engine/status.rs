@@ -73,7 +73,9 @@ impl Engine {
                 on_battery: self.network.battery_since[at].is_some(),
             }
         };
-        let ready = (0..self.hosts.len()).filter(|h| self.is_ready(HostIx::of(*h))).count();
+        let ready = (0..self.hosts.len())
+            .filter(|h| self.is_ready(HostIx::of(*h)))
+            .count();
         let bound_in = self.grant.binding.and_then(|b| b.contingency);
         let lost_in = |ix: ContingencyIx| self.network.contingencies[ix.at()].element;
         Status {

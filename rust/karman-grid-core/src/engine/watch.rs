@@ -26,7 +26,9 @@ impl Engine {
     /// Compares a device's reading with the cap it acknowledged.
     pub(super) fn verify(&mut self, device: DeviceIx, sample: &PowerSample, now: MonoNs) {
         let account = self.ledger.of(device);
-        let Some(enforced) = account.enforced else { return };
+        let Some(enforced) = account.enforced else {
+            return;
+        };
         let since_asked = sample.taken_mono_ns.since(self.asked[device.at()]);
         let judged = since_asked > DEVICE_MEAN_NS + SETTLE_NS && !self.ledger.is_pending(device);
         if !judged {
@@ -50,14 +52,22 @@ impl Engine {
         for members in &self.intact {
             // All members carry the same: the tightest is over its limit first.
             let limit_w = |e: &ElementIx| self.topology.elements[e.at()].limit_w;
-            let tightest = members.iter().min_by(|a, b| limit_w(a).total_cmp(&limit_w(b)));
-            let Some(tightest) = tightest.copied() else { continue };
-            let Some(load_w) = self.image.load_w(tightest, now) else { continue };
+            let tightest = members
+                .iter()
+                .min_by(|a, b| limit_w(a).total_cmp(&limit_w(b)));
+            let Some(tightest) = tightest.copied() else {
+                continue;
+            };
+            let Some(load_w) = self.image.load_w(tightest, now) else {
+                continue;
+            };
             for member in members {
                 let element = &self.topology.elements[member.at()];
                 let condition = &mut self.network.conditions[member.at()];
                 if let Some(curve) = element.curve(condition.mode) {
-                    condition.used.advance(curve, load_w / element.limit_w, dt_s);
+                    condition
+                        .used
+                        .advance(curve, load_w / element.limit_w, dt_s);
                 }
             }
             // Once may be an inrush (rule 4).
@@ -108,7 +118,12 @@ impl Engine {
         for (d, rack) in self.columns.rack.iter().enumerate() {
             rack_w[*rack] += self.ledger.of(DeviceIx::of(d)).accounted.w();
         }
-        let row = self.network.now.rows.iter().find(|r| r.members.contains(&element));
+        let row = self
+            .network
+            .now
+            .rows
+            .iter()
+            .find(|r| r.members.contains(&element));
         row.map_or(0.0, |row| row.load_w(&rack_w))
     }
 

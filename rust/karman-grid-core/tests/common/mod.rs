@@ -29,7 +29,8 @@ pub fn hall() -> Value {
     for feed in ["a", "b", "c", "d"] {
         let (ups, bus) = (format!("ups-{feed}"), format!("feed-{feed}"));
         let rated = |id: &str, kind: &str, parent: &str| {
-            json!({"id": id, "kind": kind, "parents": [parent], "rating_w": 250e3})
+            let parents = [parent];
+            json!({"id": id, "kind": kind, "parents": parents, "rating_w": 250e3})
         };
         let mut unit = rated(&ups, "ups", "utility");
         unit["curve"] = json!(["ups-line"]);
@@ -51,8 +52,10 @@ pub fn hall() -> Value {
             rack.push(json!({"id": id, "cords": [cord(left), cord(right)]}));
             for server in 0..2 {
                 let tier = (2 * (rack.len() - 1) + server) % 4;
-                device.push(json!({"id": format!("{id}-s{server}-gpu"), "rack": id, "count": 8,
-                    "kind": "gpu", "cap_min_w": 200.0, "cap_max_w": 700.0, "tier": tier}));
+                device.push(
+                    json!({"id": format!("{id}-s{server}-gpu"), "rack": id, "count": 8,
+                    "kind": "gpu", "cap_min_w": 200.0, "cap_max_w": 700.0, "tier": tier}),
+                );
                 device.push(json!({"id": format!("{id}-s{server}"), "rack": id,
                     "kind": "server", "fixed_w": 2800.0}));
             }
@@ -95,11 +98,22 @@ impl Bench {
     pub fn new(site: &Value) -> Bench {
         let engine = Engine::new(topology(site), 1).expect("a feasible site");
         let agents = engine.topology().hosts.iter().map(|host| {
-            let cap = |d| (karman_grid_core::ids::DeviceIx::of(d), engine.fallbacks()[d]);
+            let cap = |d| {
+                (
+                    karman_grid_core::ids::DeviceIx::of(d),
+                    engine.fallbacks()[d],
+                )
+            };
             LeaseTable::new(host.devices.clone().map(cap))
         });
         let agents = agents.collect();
-        Bench { engine, agents, now: MonoNs(1_000_000_000), blind: Vec::new(), hidden_w: 0.0 }
+        Bench {
+            engine,
+            agents,
+            now: MonoNs(1_000_000_000),
+            blind: Vec::new(),
+            hidden_w: 0.0,
+        }
     }
 
     /// Every agent says hello.
@@ -107,7 +121,12 @@ impl Bench {
         for (host, agent) in self.agents.iter().enumerate() {
             let caps = agent.held().iter().map(|h| (h.device, h.cap)).collect();
             let (host, highest_epoch) = (HostIx::of(host), agent.highest_epoch());
-            let hello = FromAgent::Hello { host, boot_id: 1, highest_epoch, caps };
+            let hello = FromAgent::Hello {
+                host,
+                boot_id: 1,
+                highest_epoch,
+                caps,
+            };
             self.engine.agent(&hello, self.now);
         }
     }
@@ -136,7 +155,9 @@ impl Bench {
                 let element = topology.meters[m.at()].element;
                 let share = |r: usize| {
                     let all = shares.of(RackIx::of(r));
-                    all.iter().find(|s| s.element == element).map_or(0.0, |s| s.declared)
+                    all.iter()
+                        .find(|s| s.element == element)
+                        .map_or(0.0, |s| s.declared)
                 };
                 let load_w: f64 = (0..rack_w.len()).map(|r| rack_w[r] * share(r)).sum();
                 sample(Node::Meter(m), load_w + self.hidden_w, self.now)
@@ -162,7 +183,11 @@ impl Bench {
 
     /// Sum of the caps in force, W.
     pub fn caps_w(&self) -> f64 {
-        self.agents.iter().flat_map(|a| a.held()).map(|h| h.cap.w()).sum()
+        self.agents
+            .iter()
+            .flat_map(|a| a.held())
+            .map(|h| h.cap.w())
+            .sum()
     }
 }
 
@@ -195,13 +220,30 @@ pub fn obey(
         apply_latency_ns: 0,
     };
     match message {
-        ToAgent::Plan { contingency, epoch, seq, caps } => {
+        ToAgent::Plan {
+            contingency,
+            epoch,
+            seq,
+            caps,
+        } => {
             let (contingency, seq) = (*contingency, *seq);
-            agent.plan(contingency, *epoch, seq, caps.clone()).expect("a newer plan");
-            vec![FromAgent::PlanHeld { host, contingency, seq }]
+            agent
+                .plan(contingency, *epoch, seq, caps.clone())
+                .expect("a newer plan");
+            vec![FromAgent::PlanHeld {
+                host,
+                contingency,
+                seq,
+            }]
         }
-        ToAgent::Fire { contingency, epoch, seq } => {
-            let writes = agent.fire(*contingency, *epoch, *seq).expect("a plan that is held");
+        ToAgent::Fire {
+            contingency,
+            epoch,
+            seq,
+        } => {
+            let writes = agent
+                .fire(*contingency, *epoch, *seq)
+                .expect("a plan that is held");
             vec![FromAgent::Ack(writes.into_iter().map(ack).collect())]
         }
         ToAgent::Cap(commands) => {
@@ -209,7 +251,9 @@ pub fn obey(
                 Ok(write) => ack(write),
                 Err(refusal) => Ack {
                     device: c.device,
-                    cause: Cause::Command { command_id: c.command_id },
+                    cause: Cause::Command {
+                        command_id: c.command_id,
+                    },
                     outcome: Outcome::Rejected(refusal),
                     enforced_cap: None,
                     acked_mono_ns: now,
@@ -219,7 +263,9 @@ pub fn obey(
             vec![FromAgent::Ack(obeyed.collect())]
         }
         ToAgent::Renew { epoch, lease_ns } => {
-            agent.renew(*epoch, *lease_ns, now).expect("the present epoch");
+            agent
+                .renew(*epoch, *lease_ns, now)
+                .expect("the present epoch");
             vec![FromAgent::Renewed { host }]
         }
     }

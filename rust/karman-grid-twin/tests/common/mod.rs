@@ -9,6 +9,7 @@ use karman_grid_core::site::{
     SiteTable,
 };
 use karman_grid_core::topology::Topology;
+use karman_grid_twin::faults::{Fault, FaultId};
 use karman_grid_twin::hall::Plant;
 use karman_grid_twin::params::{DemandKind, PlantParams};
 
@@ -84,7 +85,8 @@ fn curve(id: &str, mode: CurveMode, points: &[[f64; 2]]) -> CurveSpec {
 }
 
 impl Hall {
-    pub fn spec(&self) -> SiteSpec {
+    /// The electrical path of each feed down from the utility, with two meters on each.
+    fn feeds(&self) -> (Vec<ElementSpec>, Vec<MeterSpec>) {
         let mut elements = vec![element(
             "utility".into(),
             ElementKind::Utility,
@@ -132,6 +134,11 @@ impl Hall {
                 });
             }
         }
+        (elements, meters)
+    }
+
+    /// Racks, each on the cords of its pair of feeds, and the servers in them.
+    fn load(&self) -> (Vec<RackSpec>, Vec<DeviceSpec>) {
         let (mut racks, mut devices) = (Vec::new(), Vec::new());
         for ((first, second), count) in PAIRS.iter().zip(self.racks) {
             for _ in 0..count {
@@ -164,6 +171,12 @@ impl Hall {
                 });
             }
         }
+        (racks, devices)
+    }
+
+    pub fn spec(&self) -> SiteSpec {
+        let (elements, meters) = self.feeds();
+        let (racks, devices) = self.load();
         SiteSpec {
             schema: 1,
             site: site_table(self),
@@ -270,5 +283,26 @@ pub fn assert_kirchhoff(plant: &Plant) {
                 children[at]
             );
         }
+    }
+}
+
+/// Loses an element after a while; its machines feed it for 4 ms more.
+pub fn lose(plant: &mut Plant, id: &str, after_ns: u64) -> FaultId {
+    let element = element_of(plant, id);
+    let at_ns = plant.now_ns() + after_ns;
+    plant.inject(
+        Fault::FeedLoss {
+            element,
+            backfeed_tau_ns: 4 * MS,
+        },
+        at_ns,
+    )
+}
+
+/// Steps of 1 ms, the balance checked after each.
+pub fn run(plant: &mut Plant, ms: u64) {
+    for _ in 0..ms {
+        plant.step(MS);
+        assert_kirchhoff(plant);
     }
 }
