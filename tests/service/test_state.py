@@ -17,8 +17,8 @@ def test_the_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("XDG_STATE_HOME", "/x")
     assert state_path() == Path("/x/karman-grid")
     monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert state_path() == Path("/home/me/.local/state/karman-grid")
+    monkeypatch.setenv("HOME", "/srv/me")
+    assert state_path() == Path("/srv/me/.local/state/karman-grid")
 
 
 def test_epochs_only_rise_and_outlive_their_holder(tmp_path: Path) -> None:

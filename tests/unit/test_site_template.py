@@ -118,7 +118,7 @@ def test_the_default_hall() -> None:
         "ab": 11, "cd": 11, "ac": 11, "bd": 11, "ad": 10, "bc": 10,
     }  # fmt: skip
     ratings = {row["id"]: row["rating_w"] for row in site["element"]}
-    assert ratings.pop("utility") == 1_000_000
+    assert ratings.pop("utility") == 1_250_000
     assert set(ratings.values()) == {250_000}
     assert len(ratings) == 12
     assert sum(power_w(site).values()) == 1_075_200

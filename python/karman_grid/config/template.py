@@ -24,6 +24,7 @@ CAP_MIN_W, CAP_MAX_W, FIXED_W = 200.0, 700.0, 2800.0
 PSU_RATING_W = 9_900.0
 """Three supplies of 3.3 kW on each side of a server."""
 NOMINAL_V, NOMINAL_HZ = 277.0, 60.0
+SERVICE_RATIO = 1.25
 SAMPLE_RATE_HZ = 32_000
 BASE_RACKS = 64.0
 UNEVEN_RATIO = 1.05
@@ -167,7 +168,7 @@ def _site(name: str, total_w: float) -> str:
         "name": _text(name),
         "nominal_v": number(NOMINAL_V),
         "nominal_hz": number(NOMINAL_HZ),
-        "contract_w": number(round(total_w, 3)),
+        "contract_w": number(round(SERVICE_RATIO * total_w, 3)),
         "ramp_up_w_per_s": number(round(0.05 * total_w, 3)),
         "ramp_down_w_per_s": number(round(0.10 * total_w, 3)),
         "restore_hold_s": number(10.0),
@@ -179,7 +180,7 @@ def _site(name: str, total_w: float) -> str:
 
 def _elements(layout: Layout, rating_w: float) -> str:
     rating = ("rating_w", number(rating_w))
-    total = ("rating_w", number(round(rating_w * len(layout.feeds), 3)))
+    total = ("rating_w", number(round(SERVICE_RATIO * rating_w * len(layout.feeds), 3)))
     marked = ("continuous_ratio", "1.0")
     parts = [HEADS["element"], _table("element", ("id", _text("utility")), _kind("utility"), total)]
     for letter in layout.feeds:

@@ -32,7 +32,8 @@ name = {name}
 # Line to neutral: 277 V is a 480 V system, line to line (North America); elsewhere 230 V, 50 Hz.
 nominal_v = {nominal_v}
 nominal_hz = {nominal_hz}
-# What the utility contract allows at the connection point. Default: the sum of the feed ratings.
+# What the utility contract allows at the connection point. Default: the sum of the feed ratings and
+# 25 %, for after an event on battery UPSs take 10 to 25 % more to recharge (unverified).
 contract_w = {contract_w}
 # How fast the total of caps may rise and fall; protective cuts are not slowed. Defaults: 5 % and
 # 10 % of the feed ratings per second, quick enough to be watched; no utility's figure, unverified.

@@ -88,6 +88,8 @@ class Service:
         snapshot = self.hall.status()
         if snapshot["failure"] is not None:
             return str(snapshot["failure"])
+        if snapshot["control"] == "dead":
+            return "the controller is dead; caps fall back as their leases end"
         if snapshot["deposed_by"] is not None:
             return f"a controller of epoch {snapshot['deposed_by']} has taken over"
         now_s = time.monotonic()

@@ -87,6 +87,12 @@ impl Ledger {
         self.pending[device.at()] = false;
     }
 
+    /// Nobody speaks for the device: what its agent may write by itself counts already.
+    pub fn may_hold(&mut self, device: DeviceIx, cap: Power) {
+        let account = &mut self.accounts[device.at()];
+        account.accounted = account.accounted.max(cap);
+    }
+
     /// The device cannot be trusted to obey: it counts with its highest cap from now on.
     pub fn distrusted(&mut self, device: DeviceIx, cap_max: Power) {
         self.accounts[device.at()].accounted = cap_max;

@@ -5,7 +5,7 @@ use karman_grid_core::ids::ElementIx;
 use karman_grid_core::journal::{Because, Entry, Escalated};
 use karman_grid_core::time::{MonoNs, NS_PER_MS, NS_PER_S};
 use karman_grid_core::topology::Topology;
-use karman_grid_twin::live::Live;
+use karman_grid_twin::live::{Live, Truth};
 use karman_grid_twin::result::{LatencyMs, Quantiles};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -43,9 +43,7 @@ pub fn snapshot(live: &Live, unsafe_count: usize) -> Value {
         |story| story.latency_ms,
     );
     let Some(status) = live.status() else {
-        return json!({"mono_ns": truth.at_ns, "at_s": truth.at_ns as f64 / NS_PER_S as f64,
-            "controller": "dead", "latency_ms": latency_ms, "unsafe": unsafe_count,
-            "trips": truth.trips});
+        return without_controller(live, &truth, &latency_ms, unsafe_count);
     };
     json!({
         "mono_ns": status.mono_ns.0,
@@ -63,6 +61,46 @@ pub fn snapshot(live: &Live, unsafe_count: usize) -> Value {
         "escalations": status.escalations,
         "last_event": status.last_event.map(|e| event(&e, topology, live.start_ns())),
         "deposed_by": status.deposed_by,
+        "latency_ms": latency_ms,
+        "unsafe": unsafe_count,
+        "trips": truth.trips,
+    })
+}
+
+/// What can be told when the controller is dead: nobody grants, nobody measures.
+fn without_controller(
+    live: &Live,
+    truth: &Truth,
+    latency_ms: &LatencyMs,
+    unsafe_count: usize,
+) -> Value {
+    let topology = live.topology();
+    let blind = |at: usize| ElementStatus {
+        element: ElementIx::of(at),
+        power_w: None,
+        limit_w: topology.elements[at].limit_w,
+        accumulator_ratio: 0.0,
+        path_accumulator_ratio: 0.0,
+        lost: false,
+        on_battery: false,
+    };
+    let elements = (0..topology.elements.len()).map(|at| element(&blind(at), topology));
+    json!({
+        "mono_ns": live.start_ns() + truth.at_ns,
+        "at_s": truth.at_ns as f64 / NS_PER_S as f64,
+        "control": "dead",
+        "grant_w": 0.0,
+        "grant_ratio": 0.0,
+        "grant_load_w": truth.static_w,
+        "binding": null,
+        "contingencies_armed": 0,
+        "agents": {"ready": 0, "total": topology.hosts.len()},
+        "elements": elements.collect::<Vec<_>>(),
+        "lease_ms": 0.0,
+        "accounted_w": truth.caps_w,
+        "escalations": 0,
+        "last_event": null,
+        "deposed_by": null,
         "latency_ms": latency_ms,
         "unsafe": unsafe_count,
         "trips": truth.trips,

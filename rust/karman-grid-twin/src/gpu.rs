@@ -148,6 +148,17 @@ impl Gpus {
         self.last_ns[device] = 0;
     }
 
+    /// The device has stood at `cap` for long; returns what its register holds.
+    pub fn settle_at(&mut self, device: DeviceIx, cap: Power) -> Power {
+        let at = device.at();
+        let taken = cap.clamp(self.cap_min[at], self.cap_max[at]);
+        self.register[at] = taken;
+        self.cap_w[at] = taken.w() as f32;
+        self.ceiling_w[at] = self.cap_w[at];
+        self.rate_w_s[at] = 0.0;
+        taken
+    }
+
     /// Lives from `from_ns` to `to_ns` under this demand.
     pub fn advance(&mut self, demand_w: &[f32], from_ns: u64, to_ns: u64) {
         if self.laws.step_ns != to_ns - from_ns {

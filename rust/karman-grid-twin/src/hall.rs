@@ -66,13 +66,27 @@ impl Plant {
             energy_j: 0.0,
             topology,
         };
-        plant.gpus.advance(plant.demand.demand_w(), 0, 0);
-        plant.racks.advance(&mut plant.gpus, 0, 0, &mut Vec::new());
-        plant.network.carry(plant.racks.cords_w());
-        plant.network.settle();
-        plant.meters.settle(&plant.network);
-        plant.waves.mark(&plant.network, 0);
+        plant.stand();
         Ok(plant)
+    }
+
+    /// Caps that have been in force since long before the first instant, one for each device;
+    /// returns what the registers hold. Only before the first step.
+    pub fn begin_at(&mut self, caps: &[Power]) -> Vec<Power> {
+        let devices = caps.iter().enumerate();
+        let taken = devices.map(|(d, cap)| self.gpus.settle_at(DeviceIx::of(d), *cap)).collect();
+        self.stand();
+        taken
+    }
+
+    /// Everything follows from demand and caps as they stand.
+    fn stand(&mut self) {
+        self.gpus.advance(self.demand.demand_w(), 0, 0);
+        self.racks.advance(&mut self.gpus, 0, 0, &mut Vec::new());
+        self.network.carry(self.racks.cords_w());
+        self.network.settle();
+        self.meters.settle(&self.network);
+        self.waves.mark(&self.network, 0);
     }
 
     /// Advances by `step_ns`.

@@ -152,8 +152,7 @@ impl Sim {
         let planned = planned::plan(scenario, &topology, inputs.seed)?;
         let focus_ns = planned::first_disturbance(&planned).map(|ns| RUN_IN_NS + ns);
         let mut records = Records::default();
-        for (at, cap) in fallbacks.iter().enumerate() {
-            let taken = plant.set_cap(DeviceIx::of(at), *cap, 0);
+        for (at, taken) in plant.begin_at(&fallbacks).into_iter().enumerate() {
             records.cap(0, DeviceIx::of(at), taken);
         }
         let mut sim = Sim {

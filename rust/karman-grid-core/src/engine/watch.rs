@@ -15,6 +15,9 @@ const DEVICE_MEAN_NS: u64 = NS_PER_S;
 const OBEY_RATIO: f64 = 1.05;
 /// Consecutive readings above the cap that take a device out of the pool.
 const STRIKES: u8 = 2;
+/// Half leases without a word after which an agent counts as silent: before the earliest instant,
+/// two leases, at which caps below the fallback may rise to it.
+const SILENT_LEASES: u64 = 3;
 /// After a fall watts are not judged for this long, ns.
 const SETTLE_NS: u64 = 500 * NS_PER_MS;
 /// An element this far over its limit is cut around.
@@ -127,7 +130,7 @@ impl Engine {
         row.map_or(0.0, |row| row.load_w(&rack_w))
     }
 
-    /// Agents that have not been heard for two leases, or owe an answer for too long, count as gone
+    /// Agents that have not been heard for a lease and a half, or owe an answer for too long, count as gone
     /// until they speak again.
     pub(super) fn watch_agents(&mut self, now: MonoNs) {
         for device in (0..self.asked.len()).map(DeviceIx::of) {
@@ -141,9 +144,14 @@ impl Engine {
         }
         for at in 0..self.hosts.len() {
             let state = &mut self.hosts[at];
-            let overdue = state.greeted && now.since(state.heard_mono_ns) > 2 * self.lease_ns;
+            let quiet_ns = now.since(state.heard_mono_ns);
+            let overdue = state.greeted && quiet_ns > SILENT_LEASES * self.lease_ns / 2;
             if overdue && !state.silent {
                 state.silent = true;
+                // When its leases have ended, caps below the fallback rise to it (rule 5).
+                for d in self.topology.hosts[at].devices.clone() {
+                    self.ledger.may_hold(DeviceIx::of(d), self.fallback[d]);
+                }
                 self.network.dirty = true;
                 self.escalate(Escalated::Host(HostIx::of(at)), now);
             }
