@@ -112,7 +112,7 @@ class Life:
 
     async def _watch(self, serving: asyncio.Task[None]) -> None:
         started_s = time.monotonic()
-        await self._pause(0.2)
+        await self._pause(0.5)
         for line in self._narrator.opening(self._service.status(), self._devices()):
             _say(line)
         told = self._story is None

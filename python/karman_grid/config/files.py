@@ -91,6 +91,10 @@ def _met(message: str, text: str, line: int) -> str:
 
 def _read_text(path: Path, name: str) -> str:
     try:
+        # Opening a named pipe waits for a writer; those that a shell hands over have one.
+        handed_over = os.fspath(path).startswith(("/dev/", "/proc/"))
+        if not handed_over and stat.S_ISFIFO(path.stat().st_mode):
+            raise ConfigError(f"{name}: found a named pipe, expected a TOML file")
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode) and status.st_size > FILE_BYTES_MAX:

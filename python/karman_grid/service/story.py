@@ -16,6 +16,8 @@ __all__ = ["Narrator", "latency_line", "summary"]
 
 # Latencies are told once acknowledgements and watts have had time to come in.
 _SETTLED_S = 1.5
+# Load that uses this share of the grant has risen as far as the story waits for.
+_RISEN_RATIO = 0.95
 
 
 def _name(element: str) -> str:
@@ -52,6 +54,7 @@ class Narrator:
         self._tell_at_s: float | None = None
         self._lost = ""
         self._restoring = False
+        self._risen = False
 
     def opening(self, status: Mapping[str, Any], devices: int) -> Iterator[str]:
         """Where the hall stands at the start."""
@@ -62,7 +65,7 @@ class Narrator:
             f"{agents['ready']} of {agents['total']} agents on {len(feeds)} feeds, "
             f"{format_w(status['rating_w'])} in all."
         )
-        static_w = status["rating_w"] - max(feed["limit_w"] for feed in feeds)
+        static_w = _static_w(status)
         yield (
             f"The static rule allows {format_w(static_w)} ({static_w / status['rating_w']:.0%}); "
             f"{status['contingencies_armed']} armed contingencies allow "
@@ -71,7 +74,10 @@ class Narrator:
         )
         above_w = status["load_w"] - static_w
         side = "above" if above_w >= 0 else "below"
-        yield f"Load now: {format_w(status['load_w'])}, {format_w(abs(above_w))} {side} that rule."
+        yield (
+            f"Caps start at the fallback and rise by the ramp. Load now: "
+            f"{format_w(status['load_w'])}, {format_w(abs(above_w))} {side} that rule."
+        )
 
     def tell(self, note: Note) -> Iterator[str]:
         """Lines for one note; most notes need none."""
@@ -123,8 +129,20 @@ class Narrator:
         elif mode == "latched":
             yield f"{at}Too many reversals: caps stay low until an operator acts."
 
+    def _rise(self, now_s: float, status: Mapping[str, Any]) -> Iterator[str]:
+        static_w = _static_w(status)
+        above_w = status["load_w"] - static_w
+        if self._risen or above_w < _RISEN_RATIO * status["grant_w"] or status["grant_w"] <= 0:
+            return
+        self._risen = True
+        yield (
+            f"{now_s:6.1f} s  Load has risen to {format_w(status['load_w'])}: "
+            f"{format_w(above_w)} above the static rule, inside the grant."
+        )
+
     def later(self, now_s: float, status: Mapping[str, Any]) -> Iterator[str]:
-        """Lines that wait for acknowledgements and for watts to settle."""
+        """Lines that wait for acknowledgements, for watts to settle, or for caps to rise."""
+        yield from self._rise(now_s, status)
         if self._tell_at_s is None or now_s < self._tell_at_s:
             return
         self._tell_at_s = None
@@ -144,6 +162,10 @@ class Narrator:
             f"{ratio:.1%}; {used:.1%} of an overload curve used; {tripped}. Load "
             f"{format_w(status['load_w'])}."
         )
+
+
+def _static_w(status: Mapping[str, Any]) -> float:
+    return float(status["rating_w"] - max(feed["limit_w"] for feed in status["feeds"]))
 
 
 def _load_ratio(feed: Mapping[str, Any]) -> float:

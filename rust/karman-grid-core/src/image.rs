@@ -117,13 +117,16 @@ impl ProcessImage {
         }
     }
 
-    /// Takes a meter's value; one that is not newer or not usable is left out.
-    pub fn meter(&mut self, meter: MeterIx, sample: Reading) {
+    /// Takes a meter's value; one that is not newer or not usable is left out. True: it is the
+    /// first of this meter.
+    pub fn meter(&mut self, meter: MeterIx, sample: Reading) -> bool {
         let newer = |old: &Reading| sample.taken_mono_ns > old.taken_mono_ns;
         let usable = sample.validity != Validity::Invalid && sample.power_active_w.is_finite();
+        let first = self.meters[meter.at()].is_none();
         if usable && self.meters[meter.at()].as_ref().is_none_or(newer) {
             self.meters[meter.at()] = Some(sample);
         }
+        first && usable
     }
 
     /// Takes a device's value.

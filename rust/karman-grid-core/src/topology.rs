@@ -60,7 +60,7 @@ pub struct Host {
     pub rack: RackIx,
     /// Its devices.
     pub devices: Range<usize>,
-    /// Whether an actuator that may write serves it.
+    /// Whether an actuator that may write (in shadow: would write) serves it.
     pub actuated: bool,
 }
 

@@ -5,7 +5,7 @@ use karman_grid_core::site::SiteSpec;
 use karman_grid_twin::arrivals::{Arrival, ArrivalParams, generate};
 use karman_grid_twin::scenario::Scenario;
 use karman_grid_twin::serving::ServingParams;
-use karman_grid_twin::sim::{Control, FIRST_EPOCH, Inputs, Workload};
+use karman_grid_twin::sim::{Control, FIRST_EPOCH, Inputs, RUN_IN_NS, Workload};
 use pyo3::prelude::*;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -77,6 +77,7 @@ impl Prepared {
             scenario,
             seed: 0,
             epoch: FIRST_EPOCH,
+            run_in_ns: RUN_IN_NS,
             control,
             workload: fixed,
         };

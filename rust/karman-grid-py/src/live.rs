@@ -88,7 +88,7 @@ pub struct LiveTwin {
 
 #[pymethods]
 impl LiveTwin {
-    /// Lives through the run-in, so that the hall stands in its steady state.
+    /// A hall whose caps stand at the fallback (rule 5): the controller raises them as it runs.
     #[new]
     #[pyo3(signature = (site, scenario, seed, epoch, workload=None))]
     fn new(
@@ -104,6 +104,7 @@ impl LiveTwin {
         let hall = py.detach(|| {
             let mut inputs = prepared.with_seed(seed);
             inputs.epoch = epoch;
+            inputs.run_in_ns = 0;
             let mut judge = Judge::new(&inputs.site, None)?;
             let live = Live::new(&inputs, &mut judge).map_err(errors::site)?;
             let mut hall = Hall {

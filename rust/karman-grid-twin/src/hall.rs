@@ -74,7 +74,9 @@ impl Plant {
     /// returns what the registers hold. Only before the first step.
     pub fn begin_at(&mut self, caps: &[Power]) -> Vec<Power> {
         let devices = caps.iter().enumerate();
-        let taken = devices.map(|(d, cap)| self.gpus.settle_at(DeviceIx::of(d), *cap)).collect();
+        let taken = devices
+            .map(|(d, cap)| self.gpus.settle_at(DeviceIx::of(d), *cap))
+            .collect();
         self.stand();
         taken
     }

@@ -6,7 +6,6 @@ use crate::params::{DemandKind, PlantParams};
 use crate::planned::Planned;
 use crate::rng::{Rng, Stream};
 use crate::scenario::{self, Scenario};
-use crate::sim::RUN_IN_NS;
 use karman_grid_core::error::SiteError;
 use karman_grid_core::ids::MeterIx;
 use karman_grid_core::time::{ns_from_ms, ns_from_s};
@@ -38,17 +37,17 @@ pub(crate) fn polled(topology: &Topology) -> Vec<(MeterIx, u64)> {
 }
 
 /// Beginnings and ends of what is planned, in order of time; an end before a beginning.
-pub(crate) fn turns(planned: &[Planned]) -> Vec<Turn> {
+pub(crate) fn turns(planned: &[Planned], run_in_ns: u64) -> Vec<Turn> {
     let mut turns = Vec::with_capacity(2 * planned.len());
     for (event, planned) in planned.iter().enumerate() {
         turns.push(Turn {
-            at_ns: RUN_IN_NS + planned.at_ns,
+            at_ns: run_in_ns + planned.at_ns,
             event,
             begins: true,
         });
         if let Some(until_ns) = planned.until_ns {
             turns.push(Turn {
-                at_ns: RUN_IN_NS + until_ns,
+                at_ns: run_in_ns + until_ns,
                 event,
                 begins: false,
             });

@@ -88,6 +88,8 @@ pub struct Inputs {
     pub seed: u64,
     /// Epoch of the controller: above every one that an agent has obeyed.
     pub epoch: u64,
+    /// Length of the run-in, ns: [`RUN_IN_NS`], or 0 to begin at the fallback.
+    pub run_in_ns: u64,
     /// Who holds the caps.
     pub control: Control,
     /// Requests, where they make the demand.
@@ -150,13 +152,13 @@ impl Sim {
             Control::On | Control::Static75 => engine.fallbacks().to_vec(),
         };
         let planned = planned::plan(scenario, &topology, inputs.seed)?;
-        let focus_ns = planned::first_disturbance(&planned).map(|ns| RUN_IN_NS + ns);
+        let focus_ns = planned::first_disturbance(&planned).map(|ns| inputs.run_in_ns + ns);
         let mut records = Records::default();
         for (at, taken) in plant.begin_at(&fallbacks).into_iter().enumerate() {
             records.cap(0, DeviceIx::of(at), taken);
         }
         let mut sim = Sim {
-            measure: Measure::new(&topology, &fallbacks, RUN_IN_NS, focus_ns),
+            measure: Measure::new(&topology, &fallbacks, inputs.run_in_ns, focus_ns),
             agents: Agents::new(&topology, &scenario.timing, &fallbacks, inputs.seed),
             agenda: Agenda::default(),
             outbox: Vec::new(),
@@ -167,7 +169,7 @@ impl Sim {
             decide_ns: ns_from_ms(scenario.timing.decide_ms),
             now_ns: 0,
             sent_ns: 0,
-            start_ns: RUN_IN_NS,
+            start_ns: inputs.run_in_ns,
             touched: false,
             watch_until_ns: 0,
             demand: inputs
@@ -176,7 +178,7 @@ impl Sim {
                 .map(|w| DemandFeed::new(w, &topology)),
             waves: WaveFeed::new(&topology, &plant),
             polled: setup::polled(&topology),
-            turns: setup::turns(&planned),
+            turns: setup::turns(&planned, inputs.run_in_ns),
             next_turn: 0,
             faults: vec![None; planned.len()],
             backfeed_tau_ns: setup::backfeeds(scenario, planned.len(), inputs.seed),

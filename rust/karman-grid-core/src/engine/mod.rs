@@ -243,7 +243,8 @@ impl Engine {
                 taken_mono_ns: values.taken_mono_ns,
                 validity: values.validity,
             };
-            self.image.meter(block.meter, reading);
+            // What a meter makes visible may be granted from now on.
+            self.network.dirty |= self.image.meter(block.meter, reading);
         }
         for event in events.drain(..) {
             self.on_event(event, now);
@@ -271,7 +272,7 @@ impl Engine {
             taken_mono_ns: sample.taken_mono_ns,
             validity: sample.validity,
         };
-        self.image.meter(meter, reading);
+        self.network.dirty |= self.image.meter(meter, reading);
         for event in events.drain(..) {
             self.on_event(event, now);
         }

@@ -57,7 +57,7 @@ impl Engine {
         };
         for d in 0..devices {
             let device = DeviceIx::of(d);
-            if self.is_commandable(device) || self.is_shadow() {
+            if self.is_commandable(device) {
                 let (floor_w, ceiling_w) = (books.floor_w[d], books.ceiling_w[d]);
                 books.request_w[d] = self.image.use_of(device).request_w(floor_w, ceiling_w);
             } else {
@@ -197,7 +197,7 @@ impl Engine {
         let covers = |ix| self.cover(ix, now, true);
         let network = &self.network;
         let rows = operating_rows(&network.now, &network.contingencies, &covers, &self.bias_w);
-        let usable = (any_ready || self.is_shadow()) && !self.is_futile();
+        let usable = any_ready && !self.is_futile();
         let grant = grant(&self.topology, &rows, &self.full_w, usable);
         let rack_w = self.rack_power_w(|d| self.ledger.of(d).accounted);
         self.lease_ns = lease_ns(

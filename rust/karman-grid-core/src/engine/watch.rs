@@ -133,6 +133,9 @@ impl Engine {
     /// Agents that have not been heard for a lease and a half, or owe an answer for too long, count as gone
     /// until they speak again.
     pub(super) fn watch_agents(&mut self, now: MonoNs) {
+        if self.is_shadow() {
+            return; // Nobody is spoken to, so nobody answers.
+        }
         for device in (0..self.asked.len()).map(DeviceIx::of) {
             let owed = self.ledger.is_pending(device);
             if owed && now.since(self.asked[device.at()]) > ANSWER_MAX_NS {

@@ -6,7 +6,7 @@ use crate::curve::Curve;
 use crate::error::SiteError;
 use crate::ids::{ElementIx, HostIx, RackIx, is_valid_id};
 use crate::limits::{DEVICES_MAX, ELEMENTS_MAX};
-use crate::site::{ElementKind, ElementSpec, SiteSpec, SiteTable};
+use crate::site::{ElementKind, ElementSpec, ModeSpec, SiteSpec, SiteTable};
 use crate::units::Power;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +140,8 @@ fn element(
     })
 }
 
-/// Rule 11: the least of kW, kVA · pf_min and √3 · 0.9 · V · I · pf_min · continuous_ratio.
+/// Rule 11: the least of kW, kVA · pf_min and √3 · 0.9 · V · I · pf_min · continuous_ratio; at the
+/// utility also of the contract (rule 22).
 fn limit_w(site: &SiteTable, row: &ElementSpec) -> Result<f64, SiteError> {
     let given = [row.rating_w, row.rating_va, row.rating_a];
     let path = format!("element.{}.rating", row.id);
@@ -149,14 +150,16 @@ fn limit_w(site: &SiteTable, row: &ElementSpec) -> Result<f64, SiteError> {
         let wanted = "exactly one of rating_w, rating_va, rating_a, above 0";
         return Err(SiteError::new(path, format!("{given:?}"), wanted));
     }
-    Ok(match (row.rating_w, row.rating_va, row.rating_a) {
+    let rated_w = match (row.rating_w, row.rating_va, row.rating_a) {
         (Some(w), _, _) => w,
         (_, Some(va), _) => va * row.pf_min,
         (_, _, Some(a)) => {
             0.9 * site.nominal_v * f64::from(row.phases) * a * row.pf_min * row.continuous_ratio
         }
         _ => unreachable!("exactly one rating was counted"),
-    })
+    };
+    let contract_w = site.contract_w.filter(|_| row.kind == ElementKind::Utility);
+    Ok(contract_w.map_or(rated_w, |contract_w| rated_w.min(contract_w)))
 }
 
 fn racks(spec: &SiteSpec, index_of: &BTreeMap<&str, ElementIx>) -> Result<Vec<Rack>, SiteError> {
@@ -240,10 +243,12 @@ fn devices(spec: &SiteSpec, racks: &mut [Rack]) -> Result<(Vec<Host>, Vec<Device
                 weight: row.weight,
             });
         }
+        // In shadow nothing is written; what would be needs the same agents.
+        let shadow = spec.site.mode == ModeSpec::Shadow;
         let actuated = spec
             .actuator
             .iter()
-            .any(|a| a.write && (a.devices.is_empty() || a.devices.contains(&row.id)));
+            .any(|a| (a.write || shadow) && (a.devices.is_empty() || a.devices.contains(&row.id)));
         hosts.push(Host {
             id: row.id.clone(),
             rack,

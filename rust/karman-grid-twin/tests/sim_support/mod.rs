@@ -6,7 +6,7 @@ use karman_grid_core::site::SiteSpec;
 use karman_grid_twin::result::{Document, RunResult, pool};
 use karman_grid_twin::runner::run;
 use karman_grid_twin::scenario::Scenario;
-use karman_grid_twin::sim::{Control, FIRST_EPOCH, Inputs};
+use karman_grid_twin::sim::{Control, FIRST_EPOCH, Inputs, RUN_IN_NS};
 use karman_grid_twin::sink::NoSink;
 use std::collections::BTreeMap;
 
@@ -29,6 +29,7 @@ pub fn inputs(name: &str, seed: u64, control: Control) -> Inputs {
         scenario: scenario(name),
         seed,
         control,
+        run_in_ns: RUN_IN_NS,
         workload: None,
     }
 }
