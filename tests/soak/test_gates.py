@@ -47,8 +47,8 @@ def tell(name: str, document: dict[str, Any]) -> None:
         f"{react['p999']:.2f} max {react['max']:.2f} ms over {react['count']} caps; survivors "
         f"first at {document['survivor_peak_ratio']:.3f}, within limits after "
         f"{document['time_to_limit_ms']:.0f} ms, accumulator "
-        f"{document['accumulator_max_ratio']:.4f}; grant {document['grant_ratio']:.4f}, utilisation "
-        f"{document['utilisation_before_ratio']:.4f}, served of optimum "
+        f"{document['accumulator_max_ratio']:.4f}; grant {document['grant_ratio']:.4f}, "
+        f"utilisation {document['utilisation_before_ratio']:.4f}, served of optimum "
         f"{document['served_of_optimum_ratio']:.4f}"
     )
 

@@ -30,6 +30,8 @@ enum Source {
     Each(fn(&mut Page, &str, [(&str, &str); 2], &Value)),
     /// One, the snapshot's value of this key.
     Key(&'static str),
+    /// One for each kind of sum of caps.
+    Caps,
     /// One for each state of agents.
     Agents,
     /// One for each quantile of the reaction time.
@@ -37,10 +39,10 @@ enum Source {
     /// One, counted outside the snapshot.
     NotesDropped,
 }
-use Source::{Agents, Each, Key, NotesDropped, Reaction};
+use Source::{Agents, Caps, Each, Key, NotesDropped, Reaction};
 
 /// Name, kind, help and samples of every family, in the order of the page.
-const FAMILIES: [(&str, &str, &str, Source); 13] = [
+const FAMILIES: [(&str, &str, &str, Source); 15] = [
     (
         "karman_power_watts",
         "gauge",
@@ -72,10 +74,22 @@ const FAMILIES: [(&str, &str, &str, Source); 13] = [
         Key("grant_ratio"),
     ),
     (
-        "karman_caps_accounted_watts",
+        "karman_cap_watts",
         "gauge",
-        "Sum of the caps that the books count.",
-        Key("accounted_w"),
+        "Sum of caps: asked for, counted by the books, reported by devices, written without lease.",
+        Caps,
+    ),
+    (
+        "karman_lease_epoch",
+        "gauge",
+        "Epoch of the controller.",
+        Key("epoch"),
+    ),
+    (
+        "karman_sample_age_seconds",
+        "gauge",
+        "Age of the oldest load meter's newest value.",
+        Key("sample_age_s"),
     ),
     (
         "karman_contingencies_armed",
@@ -155,6 +169,11 @@ pub fn render(snapshot: &Value, notes_dropped: u64) -> String {
                 }
             }
             Key(key) => page.sample(name, &[], &snapshot[key]),
+            Caps => {
+                for kind in ["requested", "accounted", "enforced", "safe"] {
+                    page.sample(name, &[("kind", kind)], &snapshot["caps_w"][kind]);
+                }
+            }
             Agents => {
                 let agents = &snapshot["agents"];
                 page.sample(name, &[("state", "ready")], &agents["ready"]);

@@ -11,8 +11,8 @@ use crate::params::WriteModel;
 use crate::rng::{Rng, Stream};
 use crate::scenario::Timing;
 use crate::sink::{LeaseRecord, Records};
-use karman_grid_core::command::{Ack, Cause, FromAgent, Outcome, Refusal, ToAgent};
-use karman_grid_core::ids::{DeviceIx, HostIx};
+use karman_grid_core::command::{Ack, CapCommand, Cause, FromAgent, Outcome, Refusal, ToAgent};
+use karman_grid_core::ids::{ContingencyIx, DeviceIx, HostIx};
 use karman_grid_core::lease::{LeaseTable, Write};
 use karman_grid_core::time::{MonoNs, NS_PER_MS};
 use karman_grid_core::topology::Topology;
@@ -205,7 +205,6 @@ impl Agents {
         now_ns: u64,
         around: &mut Around,
     ) {
-        let now = MonoNs(now_ns);
         let Some(agent) = &mut self.agents[host.at()] else {
             return;
         };
@@ -229,57 +228,78 @@ impl Agents {
                 }
             }
             ToAgent::Renew { epoch, lease_ns } => {
-                if agent.table.renew(epoch, lease_ns, now).is_ok() {
+                if agent.table.renew(epoch, lease_ns, MonoNs(now_ns)).is_ok() {
                     around.records.renew(now_ns, host, lease_ns);
                     self.answer(host, FromAgent::Renewed { host }, now_ns, around.agenda);
                 }
             }
             ToAgent::Cap(commands) => {
                 for command in &commands {
-                    let Some(agent) = &mut self.agents[host.at()] else {
-                        return;
-                    };
-                    match agent.table.cap(command, now) {
-                        Ok(write) => {
-                            let lease = LeaseRecord {
-                                device: command.device,
-                                cap: command.cap,
-                                epoch: command.epoch,
-                                seq: command.seq,
-                                ttl_ns: command.lease_ns,
-                            };
-                            around.records.lease(now_ns, lease);
-                            self.enqueue(host, write, now_ns, around);
-                        }
-                        Err(refusal) => {
-                            let cause = Cause::Command {
-                                command_id: command.command_id,
-                            };
-                            self.refuse(host, command.device, cause, refusal, now_ns, around);
-                        }
-                    }
+                    self.obey(host, command, now_ns, around);
                 }
             }
             ToAgent::Fire {
                 contingency,
                 epoch,
                 seq,
-            } => match agent.table.fire(contingency, epoch, seq) {
-                Ok(writes) => {
-                    for write in writes {
-                        self.record_lowered(host, write, epoch, seq, now, around.records);
-                        self.enqueue(host, write, now_ns, around);
-                    }
-                }
-                Err(refusal) => {
-                    let cause = Cause::Fire { contingency, seq };
-                    for device in agent.devices.clone().map(DeviceIx::of) {
-                        self.refuse(host, device, cause, refusal, now_ns, around);
-                    }
-                }
-            },
+            } => self.fire(host, contingency, [epoch, seq], now_ns, around),
         }
         self.plan_poll(host, now_ns, around.agenda);
+    }
+
+    /// One command for a cap.
+    fn obey(&mut self, host: HostIx, command: &CapCommand, now_ns: u64, around: &mut Around) {
+        let Some(agent) = &mut self.agents[host.at()] else {
+            return;
+        };
+        match agent.table.cap(command, MonoNs(now_ns)) {
+            Ok(write) => {
+                let lease = LeaseRecord {
+                    device: command.device,
+                    cap: command.cap,
+                    epoch: command.epoch,
+                    seq: command.seq,
+                    ttl_ns: command.lease_ns,
+                };
+                around.records.lease(now_ns, lease);
+                self.enqueue(host, write, now_ns, around);
+            }
+            Err(refusal) => {
+                let cause = Cause::Command {
+                    command_id: command.command_id,
+                };
+                self.refuse(host, command.device, cause, refusal, now_ns, around);
+            }
+        }
+    }
+
+    /// The plan held for `contingency` is fired, under this epoch and sequence.
+    fn fire(
+        &mut self,
+        host: HostIx,
+        contingency: ContingencyIx,
+        [epoch, seq]: [u64; 2],
+        now_ns: u64,
+        around: &mut Around,
+    ) {
+        let Some(agent) = &mut self.agents[host.at()] else {
+            return;
+        };
+        match agent.table.fire(contingency, epoch, seq) {
+            Ok(writes) => {
+                for write in writes {
+                    let now = MonoNs(now_ns);
+                    self.record_lowered(host, write, epoch, seq, now, around.records);
+                    self.enqueue(host, write, now_ns, around);
+                }
+            }
+            Err(refusal) => {
+                let cause = Cause::Fire { contingency, seq };
+                for device in agent.devices.clone().map(DeviceIx::of) {
+                    self.refuse(host, device, cause, refusal, now_ns, around);
+                }
+            }
+        }
     }
 
     /// A fired plan lowers the lease of a device; what remains of its time stays.

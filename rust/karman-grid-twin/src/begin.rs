@@ -60,29 +60,32 @@ impl Sim {
             duration_ns: lasts_ns,
         };
         self.agenda.push(at_ns, done);
+        self.strike(planned, until_ns);
+        if planned.kind == EventKind::FeedLoss
+            && let Some(element) = planned.elements.first()
+        {
+            self.begin_loss(*element, at_ns);
+        }
+        let fault = self.fault_of(planned, backfeed_tau_ns);
+        fault.map(|fault| self.plant.inject(fault, at_ns))
+    }
+
+    /// What an event does to the plant; nothing where it strikes agents or the controller alone.
+    fn fault_of(&self, planned: &Planned, backfeed_tau_ns: u64) -> Option<Fault> {
         let first = planned.elements.first().copied();
         let meter = planned.meters.first().copied();
-        let fault = match planned.kind {
-            EventKind::FeedLoss => first.map(|element| {
-                self.begin_loss(element, at_ns);
-                Fault::FeedLoss {
-                    element,
-                    backfeed_tau_ns,
-                }
+        match planned.kind {
+            EventKind::FeedLoss => first.map(|element| Fault::FeedLoss {
+                element,
+                backfeed_tau_ns,
             }),
             EventKind::SourceLoss => first.map(|ups| Fault::SourceLoss { ups }),
             EventKind::GridSag => Some(Fault::GridSag {
                 value: planned.value,
             }),
-            EventKind::WriteIgnored => {
-                planned
-                    .devices
-                    .iter()
-                    .for_each(|d| self.faulty[d.at()] = true);
-                Some(Fault::WriteIgnored {
-                    devices: planned.devices.clone(),
-                })
-            }
+            EventKind::WriteIgnored => Some(Fault::WriteIgnored {
+                devices: planned.devices.clone(),
+            }),
             EventKind::MeterFrozen => meter.map(|meter| Fault::MeterFrozen { meter }),
             EventKind::MeterScale => meter.map(|meter| Fault::MeterScale {
                 meter,
@@ -98,27 +101,38 @@ impl Sim {
             EventKind::DemandStep => Some(Fault::DemandStep {
                 level_ratio: planned.value,
             }),
-            EventKind::ControllerKill => {
-                self.engine = None;
-                None
-            }
+            EventKind::ControllerKill | EventKind::AgentSilent | EventKind::WriteStuck => None,
+        }
+    }
+
+    /// What an event does to the controller and the agents, until `until_ns`; devices that it
+    /// makes disobey count as faulty from here on.
+    fn strike(&mut self, planned: &Planned, until_ns: u64) {
+        match planned.kind {
+            EventKind::ControllerKill => self.engine = None,
             EventKind::AgentSilent => {
                 for host in &planned.hosts {
                     self.agents.silence(*host, until_ns);
                     let devices = self.topology.hosts[host.at()].devices.clone();
                     devices.for_each(|d| self.faulty[d] = true);
                 }
-                None
             }
-            EventKind::WriteStuck => {
+            EventKind::WriteIgnored | EventKind::WriteStuck => {
                 for device in &planned.devices {
-                    self.agents.stick(*device, until_ns);
                     self.faulty[device.at()] = true;
+                    if planned.kind == EventKind::WriteStuck {
+                        self.agents.stick(*device, until_ns);
+                    }
                 }
-                None
             }
-        };
-        fault.map(|fault| self.plant.inject(fault, at_ns))
+            EventKind::FeedLoss
+            | EventKind::SourceLoss
+            | EventKind::GridSag
+            | EventKind::MeterFrozen
+            | EventKind::MeterScale
+            | EventKind::MeterOffset
+            | EventKind::DemandStep => {}
+        }
     }
 
     /// Begins an event now, as a live run does; its end is filed at once.

@@ -174,7 +174,6 @@ impl Sim {
                 for (device, cap) in caps {
                     self.records.digest(&[u64::from(device.0), milliwatt(*cap)]);
                 }
-                self.plans[host.at()].insert(*contingency, caps.clone());
             }
             ToAgent::Fire {
                 contingency,
@@ -212,15 +211,7 @@ impl Sim {
     pub(crate) fn happen(&mut self, at_ns: u64, due: Due) {
         match due {
             Due::ToAgent(host, message) => {
-                if let ToAgent::Fire {
-                    contingency, seq, ..
-                } = &message
-                {
-                    let lowers = self.lowered_by(host, *contingency, at_ns);
-                    for loss in &mut self.measure.losses {
-                        loss.fire_arrived(*seq, lowers);
-                    }
-                }
+                self.arrived(host, &message, at_ns);
                 let (agents, mut around) = self.around();
                 agents.receive(host, message, at_ns, &mut around);
             }
@@ -258,11 +249,33 @@ impl Sim {
         self.agents.acked = acked;
     }
 
-    /// Healthy devices of `host` that the plan it was sent last lowers.
-    fn lowered_by(&self, host: HostIx, contingency: ContingencyIx, now_ns: u64) -> u64 {
-        if self.agents.is_silent(host, now_ns) {
-            return 0;
+    /// Keeps account of the plan that a host holds and of what a `Fire` does there. A plan counts
+    /// once it has come: behind a `Fire` the next one is on its way already.
+    fn arrived(&mut self, host: HostIx, message: &ToAgent, now_ns: u64) {
+        let silent = self.agents.is_silent(host, now_ns);
+        match message {
+            ToAgent::Plan {
+                contingency, caps, ..
+            } if !silent => {
+                self.plans[host.at()].insert(*contingency, caps.clone());
+            }
+            ToAgent::Fire {
+                contingency, seq, ..
+            } => {
+                let lowers = match silent {
+                    true => 0,
+                    false => self.lowered_by(host, *contingency),
+                };
+                for loss in &mut self.measure.losses {
+                    loss.fire_arrived(*seq, lowers);
+                }
+            }
+            ToAgent::Plan { .. } | ToAgent::Cap(_) | ToAgent::Renew { .. } => {}
         }
+    }
+
+    /// Healthy devices of `host` that the plan it holds lowers.
+    fn lowered_by(&self, host: HostIx, contingency: ContingencyIx) -> u64 {
         let Some(caps) = self.plans[host.at()].get(&contingency) else {
             return 0;
         };

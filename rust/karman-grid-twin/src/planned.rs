@@ -121,69 +121,92 @@ fn draw(
         value: event.value.unwrap_or(0.0),
         ..Planned::new(event.kind, at_ns)
     };
-    let missing = |key: &str, found: &Option<String>, wanted: &str| {
-        let found = found
-            .as_ref()
-            .map_or("nothing".to_string(), |id| format!("{id:?}"));
-        Err(SiteError::new(format!("event[{at}].{key}"), found, wanted))
-    };
     match event.kind {
-        EventKind::FeedLoss | EventKind::SourceLoss => {
-            let ids = topology.elements.iter().map(|e| e.id.as_str());
-            match pick(ids, event.element.as_deref(), rng) {
-                Some(ix) => planned.elements.push(of_kind(event.kind, topology, ix)),
-                None => return missing("element", &event.element, "the id of an element"),
-            }
-        }
-        EventKind::GridSag => {
-            let is_utility = |id: &String| {
-                let element = topology.elements.iter().find(|e| e.id == *id);
-                element.is_some_and(|e| e.kind == ElementKind::Utility)
-            };
-            if event.element.as_ref().is_some_and(|id| !is_utility(id)) {
-                let wanted = "no element or the utility: a sag reaches every UPS input";
-                return missing("element", &event.element, wanted);
-            }
+        EventKind::FeedLoss | EventKind::SourceLoss | EventKind::GridSag => {
+            draw_element(event, at, topology, rng, &mut planned)?;
         }
         EventKind::MeterFrozen | EventKind::MeterScale | EventKind::MeterOffset => {
             let ids = topology.meters.iter().map(|m| m.id.as_str());
-            match pick(ids, event.meter.as_deref(), rng) {
-                Some(ix) => planned.meters.push(MeterIx::of(ix)),
-                None => return missing("meter", &event.meter, "the id of a meter"),
-            }
-        }
-        EventKind::AgentSilent => {
-            let ids = topology.hosts.iter().map(|h| h.id.as_str());
-            match &event.device {
-                None => {
-                    let share = event.value.unwrap_or(1.0);
-                    let struck = draw_share(topology.hosts.len(), share, rng);
-                    planned.hosts = struck.into_iter().map(HostIx::of).collect();
-                }
-                some => match pick(ids, some.as_deref(), rng) {
-                    Some(ix) => planned.hosts.push(HostIx::of(ix)),
-                    None => return missing("device", some, "the id of a [[device]] row"),
-                },
-            }
-        }
-        EventKind::WriteIgnored | EventKind::WriteStuck => {
-            let Some(among) = device_range(topology, event.device.as_deref(), rng) else {
-                return missing(
-                    "device",
-                    &event.device,
-                    "the id of a [[device]] row or device",
-                );
+            let Some(ix) = pick(ids, event.meter.as_deref(), rng) else {
+                return Err(missing(at, "meter", &event.meter, "the id of a meter"));
             };
-            let share = event.value.unwrap_or(1.0);
-            let struck = draw_share(among.len(), share, rng);
-            planned.devices = struck
-                .into_iter()
-                .map(|d| DeviceIx::of(among.start + d))
-                .collect();
+            planned.meters.push(MeterIx::of(ix));
+        }
+        EventKind::AgentSilent | EventKind::WriteIgnored | EventKind::WriteStuck => {
+            draw_devices(event, at, topology, rng, &mut planned)?;
         }
         EventKind::ControllerKill | EventKind::DemandStep => {}
     }
     Ok(planned)
+}
+
+/// Target of an event that strikes the electrical path.
+fn draw_element(
+    event: &Event,
+    at: usize,
+    topology: &Topology,
+    rng: &mut Rng,
+    planned: &mut Planned,
+) -> Result<(), SiteError> {
+    if event.kind == EventKind::GridSag {
+        let is_utility = |id: &String| {
+            let element = topology.elements.iter().find(|e| e.id == *id);
+            element.is_some_and(|e| e.kind == ElementKind::Utility)
+        };
+        if event.element.as_ref().is_some_and(|id| !is_utility(id)) {
+            let wanted = "no element or the utility: a sag reaches every UPS input";
+            return Err(missing(at, "element", &event.element, wanted));
+        }
+        return Ok(());
+    }
+    let ids = topology.elements.iter().map(|e| e.id.as_str());
+    let Some(ix) = pick(ids, event.element.as_deref(), rng) else {
+        let wanted = "the id of an element";
+        return Err(missing(at, "element", &event.element, wanted));
+    };
+    planned.elements.push(of_kind(event.kind, topology, ix));
+    Ok(())
+}
+
+/// Hosts whose agents an event silences, or devices whose writes it spoils.
+fn draw_devices(
+    event: &Event,
+    at: usize,
+    topology: &Topology,
+    rng: &mut Rng,
+    planned: &mut Planned,
+) -> Result<(), SiteError> {
+    let wanted = event.device.as_deref();
+    let share = event.value.unwrap_or(1.0);
+    if event.kind == EventKind::AgentSilent {
+        if wanted.is_none() {
+            let struck = draw_share(topology.hosts.len(), share, rng);
+            planned.hosts = struck.into_iter().map(HostIx::of).collect();
+            return Ok(());
+        }
+        let ids = topology.hosts.iter().map(|h| h.id.as_str());
+        let Some(ix) = pick(ids, wanted, rng) else {
+            let wanted = "the id of a [[device]] row";
+            return Err(missing(at, "device", &event.device, wanted));
+        };
+        planned.hosts.push(HostIx::of(ix));
+        return Ok(());
+    }
+    let Some(among) = device_range(topology, wanted, rng) else {
+        let wanted = "the id of a [[device]] row or device";
+        return Err(missing(at, "device", &event.device, wanted));
+    };
+    let struck = draw_share(among.len(), share, rng).into_iter();
+    planned.devices = struck.map(|d| DeviceIx::of(among.start + d)).collect();
+    Ok(())
+}
+
+/// The error for a target of event `at` that the site lacks.
+fn missing(at: usize, key: &str, found: &Option<String>, wanted: &str) -> SiteError {
+    let found = found
+        .as_ref()
+        .map_or("nothing".to_string(), |id| format!("{id:?}"));
+    SiteError::new(format!("event[{at}].{key}"), found, wanted)
 }
 
 /// `wanted` itself, or one of those that the pattern matches, drawn.

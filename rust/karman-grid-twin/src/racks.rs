@@ -194,10 +194,12 @@ impl Racks {
             } else if !cord.used {
                 // Where nothing else carries the rack, there is nothing to wait for; a gap that
                 // the supplies bridge from their own capacitors does not make them start anew.
+                // A switch has gone over by then, and goes back no sooner than it ever does.
                 let hold_up_ns = (self.params.hold_up_ms * 1e6) as u64;
-                let bridged = cord
-                    .down_ns
-                    .is_some_and(|since| now_ns <= since + hold_up_ns);
+                let bridged = !rack.switches
+                    && cord
+                        .down_ns
+                        .is_some_and(|since| now_ns <= since + hold_up_ns);
                 let wait_ns = if bridged { 0 } else { (resume_s * 1e9) as u64 };
                 let usable_ns = *cord.usable_ns.get_or_insert(now_ns + wait_ns);
                 let usable_ns = if carried { usable_ns } else { now_ns };

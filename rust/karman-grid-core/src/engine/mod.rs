@@ -11,7 +11,7 @@ mod slow;
 mod status;
 mod watch;
 
-pub use status::{ElementStatus, Status};
+pub use status::{CapSums, ElementStatus, Status};
 
 use crate::admission::Grant;
 use crate::allocate::{Problem, allocate};

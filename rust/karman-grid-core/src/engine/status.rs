@@ -26,6 +26,19 @@ pub struct ElementStatus {
     pub on_battery: bool,
 }
 
+/// Sums over all devices, W.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CapSums {
+    /// Asked for.
+    pub requested_w: f64,
+    /// Counted by the books.
+    pub accounted_w: f64,
+    /// Reported by the devices; a device never heard is left out.
+    pub enforced_w: f64,
+    /// Written when leases end.
+    pub safe_w: f64,
+}
+
 /// Everything at one instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
@@ -45,8 +58,12 @@ pub struct Status {
     pub elements: Vec<ElementStatus>,
     /// Lease in force, ns.
     pub lease_ns: u64,
-    /// Sum of caps accounted, W.
-    pub accounted_w: f64,
+    /// Sums of the three values of rule 28 and of the fallbacks.
+    pub caps: CapSums,
+    /// Epoch of this controller.
+    pub epoch: u64,
+    /// Age of the oldest load meter's newest value, ns.
+    pub sample_age_ns: u64,
     /// Escalations so far.
     pub escalations: u32,
     /// Newest event.
@@ -56,6 +73,17 @@ pub struct Status {
 }
 
 impl Engine {
+    fn cap_sums(&self) -> CapSums {
+        let mut sums = CapSums::default();
+        for (account, fallback) in self.ledger.accounts().iter().zip(&self.fallback) {
+            sums.requested_w += account.requested.w();
+            sums.accounted_w += account.accounted.w();
+            sums.enforced_w += account.enforced.map_or(0.0, |cap| cap.w());
+            sums.safe_w += fallback.w();
+        }
+        sums
+    }
+
     /// The state at `now`.
     pub fn status(&self, now: MonoNs) -> Status {
         let used = |e: &ElementIx| self.network.conditions[e.at()].used.ratio;
@@ -87,7 +115,9 @@ impl Engine {
             agents: (ready, self.hosts.len()),
             elements: (0..self.topology.elements.len()).map(element).collect(),
             lease_ns: self.lease_ns,
-            accounted_w: self.ledger.accounted_total().w(),
+            caps: self.cap_sums(),
+            epoch: self.epoch,
+            sample_age_ns: self.image.oldest_age_ns(now),
             escalations: self.escalations,
             last_event: self.last_event,
             deposed_by: self.deposed_by,
