@@ -63,7 +63,7 @@ def test_the_opening_says_where_the_hall_stands() -> None:
         "Site 'hall', mode active: 1,024 GPUs behind 127 of 128 agents on 4 feeds, 1 MW in all.",
         "The static rule allows 750 kW (75%); 12 armed contingencies allow 211.5 kW more, 85% of "
         "the reserve. What binds is feed A after a loss of UPS B.",
-        "Load now: 940 kW, 190 kW above that rule.",
+        "Caps start at the fallback and rise by the ramp. Load now: 940 kW, 190 kW above that rule.",
     ]
 
 
@@ -82,8 +82,19 @@ def test_what_binds_is_named(binding: dict[str, Any] | None, words: str) -> None
 def test_a_load_below_the_static_rule_is_said_to_be_below() -> None:
     shown = status(*(feed(f"feed-{letter}", 100_000.0) for letter in "abcd"))
     assert list(Narrator(10.0).opening(shown, 8))[2] == (
-        "Load now: 400 kW, 350 kW below that rule."
+        "Caps start at the fallback and rise by the ramp. Load now: 400 kW, 350 kW below that rule."
     )
+
+
+def test_the_rise_to_the_grant_is_told_once() -> None:
+    narrator = Narrator(10.0)
+    low = status(*(feed(f"feed-{letter}", 180_000.0) for letter in "abcd"))
+    assert list(narrator.later(1.0, low)) == []
+    high = status(*(feed(f"feed-{letter}", 239_000.0) for letter in "abcd"))
+    assert list(narrator.later(8.4, high)) == [
+        "   8.4 s  Load has risen to 956 kW: 206 kW above the static rule, inside the grant."
+    ]
+    assert list(narrator.later(8.5, high)) == []
 
 
 @pytest.mark.parametrize(

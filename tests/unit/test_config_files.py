@@ -115,6 +115,7 @@ def test_no_permission_is_told_whoever_runs(
     def refuse(*_: object, **__: object) -> object:
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "s.toml").write_text(GOOD, encoding="utf-8")
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ConfigError) as caught:
         load_site(tmp_path / "s.toml")

@@ -123,7 +123,7 @@ def test_the_default_hall() -> None:
     assert len(ratings) == 12
     assert sum(power_w(site).values()) == 1_075_200
     assert set(feed_w(site).values()) == {268_800}
-    assert site["site"]["contract_w"] == 1_000_000
+    assert site["site"]["contract_w"] == 1_250_000
     assert site["site"]["ramp_up_w_per_s"] == 50_000
     assert site["site"]["ramp_down_w_per_s"] == 100_000
     assert {cord["psu_rating_w"] for rack in site["rack"] for cord in rack["cords"]} == {19_800}

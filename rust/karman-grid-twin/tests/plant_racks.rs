@@ -79,6 +79,30 @@ fn transfer_switch_moves_the_whole_rack_in_a_quarter_cycle() {
     assert!((0..64).all(|rack| plant.rack_on(RackIx::of(rack))));
 }
 
+/// Supplies that lived through the gap on their capacitors take their share back as soon as the bus
+/// is there again; after a longer one they start anew.
+#[test]
+fn supplies_bridge_a_gap_of_4_ms_and_start_anew_after_one_of_20_ms() {
+    let away_after = |gap_ms: u64| {
+        let hall = Hall {
+            sharing_error: 0.0,
+            ..Hall::default()
+        };
+        let mut plant = hall.at(0.7, 1);
+        run(&mut plant, 20);
+        let before = ratio(&plant, "feed-a");
+        let loss = lose(&mut plant, "feed-a", 0);
+        run(&mut plant, gap_ms);
+        assert!(ratio(&plant, "feed-a") < 1e-6, "no load in the gap");
+        plant.clear(loss, plant.now_ns());
+        run(&mut plant, 150);
+        assert!((0..64).all(|rack| plant.rack_on(RackIx::of(rack))));
+        1.0 - ratio(&plant, "feed-a") / before
+    };
+    assert!(away_after(4) < 1e-3, "{}", away_after(4));
+    assert!(away_after(20) > 0.99, "{}", away_after(20));
+}
+
 #[test]
 fn dark_racks_boot_without_their_caps() {
     let hall = Hall {

@@ -143,6 +143,40 @@ fn the_sink_sees_everything_in_order() {
     assert!(counts.gap_max_ns <= 100_000_000);
 }
 
+/// Plans follow the loss while the `Fire` is still on its way to some agents: what an agent does is
+/// what it held, not what was sent to it last.
+#[test]
+fn every_command_expected_is_answered_where_plans_follow_the_loss_closely() {
+    let site = include_str!("../../../tests/cases/sites/2n.json");
+    for seed in 1..=4 {
+        let mut inputs = short("feed-loss", seed);
+        inputs.site = serde_json::from_str(site).unwrap();
+        inputs.scenario.duration_s = 8.0;
+        let run = run(&inputs, &mut NoSink).unwrap();
+        assert_eq!(
+            run.commands_expected, 768,
+            "seed {seed}: every inference device falls"
+        );
+        assert_eq!(run.latencies.react.len(), 768, "seed {seed}");
+    }
+}
+
+/// A transfer upstream takes a feed away for 4 ms, which the supplies bridge: whether a plan is fired
+/// (it is with the first seed) or not, nobody critical feels it.
+#[test]
+fn a_gap_of_4_ms_sheds_nothing_that_is_critical_and_escalates_nothing() {
+    for seed in 1..=3 {
+        let mut inputs = inputs("feed-loss", seed, Control::On);
+        inputs.scenario.duration_s = 12.0;
+        let gap = &mut inputs.scenario.event[0];
+        gap.element = Some("feed-a".into());
+        (gap.at_s_min, gap.at_s_max, gap.duration_s) = (5.0, 5.0, Some(0.004));
+        let run = run(&inputs, &mut NoSink).unwrap();
+        assert_eq!(run.critical_shed_w, 0.0, "seed {seed}");
+        assert_eq!((run.escalations, run.trips), (0, 0), "seed {seed}");
+    }
+}
+
 #[test]
 fn an_adaptive_run_goes_back_without_a_trace_and_repeats() {
     let mut inputs = short("feed-loss", 3);

@@ -130,8 +130,8 @@ impl Engine {
         row.map_or(0.0, |row| row.load_w(&rack_w))
     }
 
-    /// Agents that have not been heard for a lease and a half, or owe an answer for too long, count as gone
-    /// until they speak again.
+    /// Agents that have not been heard for a lease and a half, or owe an answer for too long, count
+    /// as gone until they speak again.
     pub(super) fn watch_agents(&mut self, now: MonoNs) {
         if self.is_shadow() {
             return; // Nobody is spoken to, so nobody answers.
