@@ -189,12 +189,13 @@ def document(**others: Any) -> dict[str, Any]:
         "energy_kwh": 1.7362,
         "work_lost_ratio": 0.25,
         "critical_shed_w": 0.0,
+        "utilisation_before_ratio": None,
         **others,
     }
 
 
 def test_the_summary_counts_what_was_gained() -> None:
-    text = "\n".join(summary(document(), status(), 960_000.0))
+    text = "\n".join(summary(document(utilisation_before_ratio=0.96), status()))
     assert "checker: safe (0 violations, 0 trips)" in text
     assert "Gained over the static rule: 210 kW (+28%) at 960 kW." in text
     assert "stood at 124%" in text
@@ -203,12 +204,12 @@ def test_the_summary_counts_what_was_gained() -> None:
 
 @pytest.mark.parametrize("trouble", [{"unsafe": 1}, {"trips": 1}])
 def test_the_summary_says_what_went_wrong(trouble: dict[str, int]) -> None:
-    text = "\n".join(summary(document(**trouble), status(), 960_000.0))
+    text = "\n".join(summary(document(**trouble), status()))
     assert "checker: NOT SAFE" in text
 
 
 def test_the_summary_of_a_quiet_run_speaks_of_no_loss() -> None:
     quiet = document(survivor_peak_ratio=None, time_to_limit_ms=None)
-    text = "\n".join(summary(quiet, status(), 930_000.0))
+    text = "\n".join(summary(quiet, status()))
     assert "After the loss" not in text
     assert "Detect" not in text

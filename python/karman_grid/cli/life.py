@@ -64,7 +64,6 @@ class Life:
         self._story = story
         self._for_s = for_s
         self._narrator = Narrator(service.site.site.restore_hold_s)
-        self._load_before_w = 0.0
         self._stop = asyncio.Event()
 
     async def live(self) -> None:
@@ -139,8 +138,6 @@ class Life:
     def _look(self) -> None:
         notes = self._service.notes()
         status: dict[str, Any] = self._service.status()
-        if not any(feed["state"] == "lost" for feed in status["feeds"]) and not notes:
-            self._load_before_w = max(self._load_before_w, status["load_w"])
         for note in notes:
             for line in self._narrator.tell(note):
                 _say(line)
@@ -150,7 +147,7 @@ class Life:
     def _finish(self, story: Story) -> None:
         document, series = self._service.hall.outcome()
         self.unsafe = document["unsafe"] > 0 or document["trips"] > 0
-        for line in summary(document, self._service.status(), self._load_before_w):
+        for line in summary(document, self._service.status()):
             _say(line)
         draw_figure(series, story.figure, story.title)
         _say(f"  Figure: {story.figure.resolve()}")

@@ -181,12 +181,11 @@ def _binding(binding: Mapping[str, Any] | None) -> str:
     return f"What binds is {where} after a loss of {_name(binding['contingency'])}."
 
 
-def summary(
-    document: Mapping[str, Any], status: Mapping[str, Any], load_before_w: float
-) -> Iterator[str]:
+def summary(document: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[str]:
     """The run in numbers; ``document`` is the result document, judged by the checker."""
-    limits = [feed["limit_w"] for feed in status["feeds"]]
-    static_w = sum(limits) - max(limits)
+    static_w = _static_w(status)
+    before_ratio = document["utilisation_before_ratio"]
+    load_w = status["load_w"] if before_ratio is None else before_ratio * status["rating_w"]
     verdict = "safe" if document["unsafe"] == 0 and document["trips"] == 0 else "NOT SAFE"
     yield "Summary"
     yield (
@@ -194,8 +193,8 @@ def summary(
         f"{document['trips']} trips)."
     )
     yield (
-        f"  Gained over the static rule: {format_w(load_before_w - static_w)} "
-        f"({(load_before_w - static_w) / static_w:+.0%}) at {format_w(load_before_w)}."
+        f"  Gained over the static rule: {format_w(load_w - static_w)} "
+        f"({(load_w - static_w) / static_w:+.0%}) at {format_w(load_w)}."
     )
     peak = document["survivor_peak_ratio"]
     if peak is not None and document["time_to_limit_ms"] is not None:
