@@ -63,7 +63,8 @@ def test_the_opening_says_where_the_hall_stands() -> None:
         "Site 'hall', mode active: 1,024 GPUs behind 127 of 128 agents on 4 feeds, 1 MW in all.",
         "The static rule allows 750 kW (75%); 12 armed contingencies allow 211.5 kW more, 85% of "
         "the reserve. What binds is feed A after a loss of UPS B.",
-        "Caps start at the fallback and rise by the ramp. Load now: 940 kW, 190 kW above that rule.",
+        "Caps start at the fallback and rise by the ramp. Load now: 940 kW, 190 kW above that "
+        "rule.",
     ]
 
 

@@ -110,7 +110,7 @@ pub struct Sim {
     pub(crate) journal: Vec<Entry>,
     /// What the engine did, for whoever tells it to people; absent: nobody listens.
     pub(crate) told: Option<Vec<Entry>>,
-    /// Plans as they were sent, by host.
+    /// Plans as they reached the agents, by host.
     pub(crate) plans: Vec<BTreeMap<ContingencyIx, Vec<(DeviceIx, Power)>>>,
     pub(crate) faulty: Vec<bool>,
     pub(crate) decide_ns: u64,
