@@ -23,7 +23,7 @@ const TOLERANCE_W: f64 = 0.5;
 pub fn check(rows: &[(&Row, f64)], rack_power_w: &[f64]) -> Result<(), Breach> {
     let breach = |(row, (entry, limit_w)): (usize, &(&Row, f64))| {
         let load_w = entry.load_w(rack_power_w);
-        (load_w > limit_w + TOLERANCE_W).then_some(Breach {
+        (load_w.is_nan() || load_w > limit_w + TOLERANCE_W).then_some(Breach {
             row,
             load_w,
             limit_w: *limit_w,

@@ -168,11 +168,13 @@ impl ProcessImage {
             .reduce(f64::max)
     }
 
-    /// Whether any load meter of the element is fresh.
+    /// Whether any load meter of the element is fresh and good.
     pub fn sees(&self, element: ElementIx, now: MonoNs) -> bool {
-        self.load_meters[element.at()]
-            .iter()
-            .any(|m| self.is_fresh(*m, now))
+        let good = |m: &MeterIx| {
+            let reading = self.meters[m.at()];
+            self.is_fresh(*m, now) && reading.is_some_and(|r| r.validity == Validity::Good)
+        };
+        self.load_meters[element.at()].iter().any(good)
     }
 
     /// Age of the oldest load meter's newest value, ns; the age of a meter never heard is `now`.

@@ -7,6 +7,7 @@
 
 use crate::command::{CapCommand, Cause, Refusal};
 use crate::ids::{ContingencyIx, DeviceIx};
+use crate::limits::LEASE_TTL_MIN_NS;
 use crate::time::MonoNs;
 use crate::units::Power;
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub struct Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseTable {
     epoch: u64,
+    /// Time to live that the controller last gave, ns.
+    ttl_ns: u64,
     held: Vec<Held>,
     plans: BTreeMap<ContingencyIx, Plan>,
 }
@@ -77,6 +80,7 @@ impl LeaseTable {
         });
         LeaseTable {
             epoch: 0,
+            ttl_ns: LEASE_TTL_MIN_NS,
             held: held.collect(),
             plans: BTreeMap::new(),
         }
@@ -137,6 +141,7 @@ impl LeaseTable {
     /// [`Refusal::OldEpoch`].
     pub fn renew(&mut self, epoch: u64, lease_ns: u64, now: MonoNs) -> Result<(), Refusal> {
         self.enter(epoch)?;
+        self.ttl_ns = lease_ns;
         for lease in self.held.iter_mut().filter_map(|h| h.lease.as_mut()) {
             if lease.expires_mono_ns > now {
                 lease.expires_mono_ns = now.plus_ns(lease_ns);
@@ -181,8 +186,10 @@ impl LeaseTable {
         contingency: ContingencyIx,
         epoch: u64,
         seq: u64,
+        now: MonoNs,
     ) -> Result<Vec<Write>, Refusal> {
         self.enter(epoch)?;
+        let ttl_ns = self.ttl_ns;
         let plan = self.plans.get(&contingency).ok_or(Refusal::NoPlan)?;
         let mut writes = Vec::with_capacity(plan.caps.len());
         for (device, cap) in &plan.caps {
@@ -193,9 +200,13 @@ impl LeaseTable {
             held.seq = held.seq.max(seq);
             if *cap < held.cap {
                 held.cap = *cap;
-                if let Some(lease) = held.lease.as_mut() {
-                    lease.cap = lease.cap.min(*cap);
-                }
+                // Also without a lease so far: its end is what lets the cap return (rule 5).
+                let lease = held.lease.get_or_insert(Lease {
+                    cap: *cap,
+                    expires_mono_ns: now.plus_ns(ttl_ns),
+                    ttl_ns,
+                });
+                lease.cap = lease.cap.min(*cap);
                 let cause = Cause::Fire { contingency, seq };
                 writes.push(Write {
                     device: *device,

@@ -79,6 +79,11 @@ impl Ledger {
         }
     }
 
+    /// The newest command was carried out, but its effect could not be read: the books stay.
+    pub fn answered_unread(&mut self, device: DeviceIx) {
+        self.pending[device.at()] = false;
+    }
+
     /// The newest command was refused or will not be answered: what may be in force stays in the
     /// books, and nobody takes the command for done.
     pub fn unanswered(&mut self, device: DeviceIx) {

@@ -119,13 +119,16 @@ pub fn cord_shares(rack: &Rack, alive: &[bool]) -> Vec<f64> {
         .filter(|(_, up)| **up)
         .map(|(c, _)| c.1)
         .sum();
-    let dark = total <= 0.0 || (rack.on_loss == OnLoss::Dark && up.contains(&false));
+    let live = up.iter().filter(|up| **up).count();
+    let dark = live == 0 || (rack.on_loss == OnLoss::Dark && up.contains(&false));
     let first_up = up.iter().position(|up| *up);
     let moved = rack.on_loss == OnLoss::Transfer && up.contains(&false);
     (0..rack.cords.len())
         .map(|at| match () {
             () if dark || !up[at] => 0.0,
             () if moved => f64::from(u8::from(first_up == Some(at))),
+            // Cords that stood by take over in equal parts.
+            () if total <= 0.0 => 1.0 / live as f64,
             () => rack.cords[at].1 / total,
         })
         .collect()

@@ -130,8 +130,12 @@ impl Topology {
         self.feeds().map(|e| self.elements[e.at()].limit_w).sum()
     }
 
-    /// Reserve that redundancy keeps idle with no margin at all: the largest feed (25 % in 4N/3).
+    /// Reserve that redundancy keeps idle with no margin at all: the largest feed (25 % in 4N/3);
+    /// a single feed keeps none.
     pub fn reserve_w(&self) -> f64 {
+        if self.feeds().count() < 2 {
+            return 0.0;
+        }
         self.feeds()
             .map(|e| self.elements[e.at()].limit_w)
             .fold(0.0, f64::max)

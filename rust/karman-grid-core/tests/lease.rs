@@ -67,7 +67,9 @@ fn what_stands_below_the_fallback_rises_one_ttl_after_the_lease() {
         .plan(ContingencyIx(0), 1, 2, plan_of(0, 250.0))
         .unwrap();
     assert_eq!(
-        table.fire(ContingencyIx(0), 1, 3).unwrap()[0].cap.w(),
+        table.fire(ContingencyIx(0), 1, 3, ms(0)).unwrap()[0]
+            .cap
+            .w(),
         250.0
     );
     assert!(
@@ -84,10 +86,15 @@ fn a_plan_only_lowers_and_twice_changes_nothing() {
     table.cap(&command(0, 300.0, 1, 1), ms(0)).unwrap();
     let caps = [plan_of(0, 350.0), plan_of(1, 350.0)].concat();
     table.plan(ContingencyIx(7), 1, 2, caps).unwrap();
-    let writes = table.fire(ContingencyIx(7), 1, 3).unwrap();
+    let writes = table.fire(ContingencyIx(7), 1, 3, ms(0)).unwrap();
     assert_eq!(writes.len(), 1, "device 0 stands lower already");
     assert_eq!(writes[0].device, DeviceIx(1));
-    assert!(table.fire(ContingencyIx(7), 1, 4).unwrap().is_empty());
+    assert!(
+        table
+            .fire(ContingencyIx(7), 1, 4, ms(0))
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -106,7 +113,10 @@ fn refuses_what_is_old_or_foreign() {
         table.cap(&command(9, 600.0, 5, 10), ms(1)),
         Err(Refusal::UnknownDevice)
     );
-    assert_eq!(table.fire(ContingencyIx(0), 5, 10), Err(Refusal::NoPlan));
+    assert_eq!(
+        table.fire(ContingencyIx(0), 5, 10, ms(0)),
+        Err(Refusal::NoPlan)
+    );
     assert_eq!(table.renew(4, TTL_NS, ms(1)), Err(Refusal::OldEpoch));
     assert_eq!(table.held()[0].cap.w(), 500.0);
 }
@@ -118,7 +128,7 @@ fn a_cap_decided_before_a_fire_does_not_undo_it() {
     table
         .plan(ContingencyIx(0), 1, 2, plan_of(0, 250.0))
         .unwrap();
-    table.fire(ContingencyIx(0), 1, 4).unwrap();
+    table.fire(ContingencyIx(0), 1, 4, ms(0)).unwrap();
     assert_eq!(
         table.cap(&command(0, 650.0, 1, 3), ms(2)),
         Err(Refusal::OldSeq)
@@ -145,7 +155,7 @@ proptest! {
                 }
                 3 => {
                     let before: Vec<_> = table.held().iter().map(|h| h.cap).collect();
-                    let _ = table.fire(ContingencyIx(0), epoch_step, value);
+                    let _ = table.fire(ContingencyIx(0), epoch_step, value, now);
                     for (held, before) in table.held().iter().zip(before) {
                         prop_assert!(held.cap <= before);
                     }

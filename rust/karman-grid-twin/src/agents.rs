@@ -285,7 +285,7 @@ impl Agents {
         let Some(agent) = &mut self.agents[host.at()] else {
             return;
         };
-        match agent.table.fire(contingency, epoch, seq) {
+        match agent.table.fire(contingency, epoch, seq, MonoNs(now_ns)) {
             Ok(writes) => {
                 for write in writes {
                     let now = MonoNs(now_ns);

@@ -10,6 +10,9 @@ use crate::mode::{Mode, Trigger};
 use crate::time::MonoNs;
 use crate::units::Power;
 
+/// Caps read back this far above what was asked for are the same: steps of the hardware.
+const READ_BACK_TOLERANCE: Power = Power { milliwatt: 1_000 };
+
 /// Answer that a device still owes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Expected {
@@ -149,7 +152,9 @@ impl Engine {
     pub(super) fn renew(&mut self, now: MonoNs) {
         self.schedule.renew = now.plus_ns(self.lease_ns / RENEWALS_PER_TTL);
         for host in (0..self.hosts.len()).map(HostIx::of) {
-            if self.is_ready(host) {
+            // Also to an agent that fell silent: how else would it be heard again?
+            let state = &self.hosts[host.at()];
+            if self.topology.hosts[host.at()].actuated && state.greeted {
                 let renew = ToAgent::Renew {
                     epoch: self.epoch,
                     lease_ns: self.lease_ns,
@@ -160,6 +165,10 @@ impl Engine {
     }
 
     pub(super) fn on_agent(&mut self, message: &FromAgent, now: MonoNs) {
+        if !self.is_known(message) {
+            self.foreign_messages += 1;
+            return;
+        }
         match message {
             FromAgent::Hello {
                 host,
@@ -176,6 +185,8 @@ impl Engine {
                     self.expected[device.at()] = Expected::Nothing;
                     self.ledger.sent(*device, *cap);
                     self.ledger.confirmed(*device, *cap, true);
+                    self.asked[device.at()] = now;
+                    self.keep_distrust(*device);
                 }
                 self.held.iter_mut().for_each(|held| held[host.at()] = 0);
                 self.network.dirty = true;
@@ -216,14 +227,20 @@ impl Engine {
         }
         match ack.outcome {
             Outcome::Applied | Outcome::Clamped => {
-                if let Some(enforced) = ack.enforced_cap {
-                    self.confirm(device, enforced, answered, ack);
+                match ack.enforced_cap {
+                    Some(enforced) => self.confirm(device, enforced, answered, ack, now),
+                    // Done, they say, but nobody could read it back: the books stay as they are.
+                    None if answered => self.ledger.answered_unread(device),
+                    None => {}
                 }
             }
             Outcome::Rejected(Refusal::OldEpoch) => {
                 self.deposed_by = Some(self.epoch + 1);
             }
-            Outcome::Rejected(_) => self.ledger.unanswered(device),
+            Outcome::Rejected(_) => {
+                self.ledger.unanswered(device);
+                self.network.dirty = true;
+            }
             Outcome::TimedOut => {
                 self.ledger.unanswered(device);
                 self.distrust(device, now);
@@ -232,15 +249,50 @@ impl Engine {
         }
     }
 
-    fn confirm(&mut self, device: DeviceIx, enforced: Power, answered: bool, ack: &Ack) {
-        let expired = matches!(ack.cause, Cause::Expiry | Cause::Start);
-        if expired && !self.ledger.is_pending(device) {
+    fn confirm(
+        &mut self,
+        device: DeviceIx,
+        enforced: Power,
+        answered: bool,
+        ack: &Ack,
+        now: MonoNs,
+    ) {
+        let pending = self.ledger.is_pending(device);
+        let own = matches!(ack.cause, Cause::Expiry | Cause::Start) && !pending;
+        if own {
             self.ledger.sent(device, enforced);
+            self.asked[device.at()] = now;
         }
-        self.ledger.confirmed(device, enforced, answered || expired);
+        let above = enforced > self.ledger.of(device).requested + READ_BACK_TOLERANCE;
+        self.ledger.confirmed(device, enforced, answered || own);
+        if ack.outcome == Outcome::Clamped && answered && above {
+            // It holds more than it was told to, so nobody can lower it.
+            self.distrust(device, now);
+        }
+        self.keep_distrust(device);
+    }
+
+    /// Whatever a distrusted device says, it counts with its highest cap.
+    fn keep_distrust(&mut self, device: DeviceIx) {
         if self.distrusted[device.at()] {
             let cap_max = self.topology.devices[device.at()].cap_max;
             self.ledger.distrusted(device, cap_max);
+        }
+    }
+
+    /// Whether a message names only what exists, and only the sender's own devices.
+    fn is_known(&self, message: &FromAgent) -> bool {
+        let host_known = |host: &HostIx| host.at() < self.hosts.len();
+        match message {
+            FromAgent::Hello { host, caps, .. } => {
+                let own = |d: &DeviceIx| self.topology.hosts[host.at()].devices.contains(&d.at());
+                host_known(host) && caps.iter().all(|(device, _)| own(device))
+            }
+            FromAgent::PlanHeld {
+                host, contingency, ..
+            } => host_known(host) && contingency.at() < self.held.len(),
+            FromAgent::Renewed { host } => host_known(host),
+            FromAgent::Ack(acks) => acks.iter().all(|a| a.device.at() < self.asked.len()),
         }
     }
 
@@ -250,8 +302,11 @@ impl Engine {
             self.ledger
                 .distrusted(device, self.topology.devices[device.at()].cap_max);
             self.escalate(Escalated::Device(device), now);
-            // What the measurement showed above the books is in the books now.
-            self.bias_w.fill(0.0);
+            // What measurements on its way showed above the books is in the books now.
+            let rack = self.columns.rack[device.at()];
+            for row in self.network.now.rows.iter().filter(|r| r.coefs[rack] > 0.0) {
+                row.members.iter().for_each(|e| self.bias_w[e.at()] = 0.0);
+            }
             self.network.dirty = true;
         }
     }

@@ -7,7 +7,7 @@ use crate::event::{ElectricalEvent, EventKind};
 use crate::ids::{ContingencyIx, DeviceIx, ElementIx, HostIx};
 use crate::journal::{Because, Entry};
 use crate::limits::{CANCEL_ACCUMULATOR_MAX_RATIO, CANCEL_MAX_NS, FREEZE_HOLD_NS};
-use crate::mode::Trigger;
+use crate::mode::{Mode, Trigger};
 use crate::rows::Condition;
 use crate::site::{CurveMode, ElementKind, MeterPosition};
 use crate::time::{MonoNs, NS_PER_S, ns_from_s};
@@ -22,6 +22,9 @@ const LOADED_RATIO: f64 = 0.7;
 impl Engine {
     /// What an event leads to (rules 1, 2, 4, 16, 17).
     pub(super) fn on_event(&mut self, event: ElectricalEvent, now: MonoNs) {
+        if self.mode == Mode::Released {
+            return;
+        }
         self.journal.push(Entry::Event(event));
         if !matches!(event.kind, EventKind::Seeing | EventKind::OverloadEnded) {
             self.last_event = Some(event);
@@ -45,7 +48,7 @@ impl Engine {
     }
 
     fn freeze(&mut self, now: MonoNs) {
-        self.frozen_until = now.plus_ns(FREEZE_HOLD_NS);
+        self.frozen_until = self.frozen_until.max(now.plus_ns(FREEZE_HOLD_NS));
         self.trigger(Trigger::Disturbed, now);
     }
 
@@ -63,21 +66,16 @@ impl Engine {
         }
     }
 
-    /// The contingency that a dead meter on `element` means: its own, or the nearest upstream one.
+    /// The contingency that a dead meter on `element` means: its own, or that of an element which
+    /// carries the same load. A meter further down tells of no failure that is planned for.
     pub(super) fn contingency_at(&self, element: ElementIx) -> Option<ContingencyIx> {
-        let mut at = Some(element);
-        while let Some(e) = at {
-            let own = self
-                .network
-                .contingencies
-                .iter()
-                .position(|c| c.element == e);
-            if let Some(ix) = own {
-                return Some(ContingencyIx::of(ix));
-            }
-            at = self.topology.elements[e.at()].parents.first().copied();
-        }
-        None
+        let list = &self.network.contingencies;
+        let own = list.iter().position(|c| c.element == element);
+        let same = || {
+            let members = self.intact.iter().find(|m| m.contains(&element))?;
+            list.iter().position(|c| members.contains(&c.element))
+        };
+        own.or_else(same).map(ContingencyIx::of)
     }
 
     /// Fires the armed plan for the loss of `element`.
@@ -87,16 +85,35 @@ impl Engine {
         };
         let lost = self.network.contingencies[own.at()].element;
         if self.network.lost.has(lost) {
+            // Lost again while its return was pending: it stays lost.
+            self.restore.retain(|(e, _)| *e != lost);
+            self.freeze(now);
+            return;
+        }
+        if !self.network.lost.alive(&self.topology)[lost.at()] {
+            return; // Dead with what feeds it, which has been answered.
+        }
+        let representative = self.network.contingencies[own.at()].representative;
+        let fresh = self.last_fire.is_some_and(|t| now.since(t) < CANCEL_MAX_NS);
+        if fresh
+            && self
+                .prefire
+                .as_ref()
+                .is_some_and(|p| p.plan == representative)
+        {
+            // The same failure, seen by a second meter of the path.
+            self.network.lost = self.network.lost.with(lost);
+            self.network.dirty = true;
             return;
         }
         let caps = self.ledger.accounts().iter().map(|a| a.requested).collect();
         let load_w = self.image.load_w(lost, now);
         self.prefire = Some(Prefire {
             element: lost,
+            plan: representative,
             caps,
             load_w,
         });
-        let representative = self.network.contingencies[own.at()].representative;
         let feasible = self.plans[representative.at()]
             .as_ref()
             .is_some_and(|p| p.feasible);
@@ -112,7 +129,8 @@ impl Engine {
         self.restore.retain(|(e, _)| *e != lost);
         self.last_fall = now;
         self.last_fire = Some(now);
-        self.frozen_until = now.plus_ns(FREEZE_HOLD_NS.max(self.hold_ns()));
+        let hold = now.plus_ns(FREEZE_HOLD_NS.max(self.hold_ns()));
+        self.frozen_until = self.frozen_until.max(hold);
         self.target = None;
         self.trigger(Trigger::Fired, now);
         self.fires.retain(|t| now.since(*t) < FLAP_WINDOW_NS);
@@ -170,12 +188,19 @@ impl Engine {
             self.power_is_back(element, now);
             return;
         };
+        let back = |(d, cap): (usize, &Power)| (DeviceIx::of(d), *cap);
+        let raises: Vec<_> = prefire.caps.iter().enumerate().map(back).collect();
         self.network.lost = self.network.lost.without(lost);
+        self.rebuild();
+        if !self.allows(&self.rack_power_after_w(&raises), now) {
+            self.network.lost = self.network.lost.with(lost);
+            self.network.dirty = true;
+            self.power_is_back(element, now);
+            return;
+        }
         self.network.dirty = true;
         self.fires.pop();
         self.trigger(Trigger::Cancelled, now);
-        let back = |(d, cap): (usize, &Power)| (DeviceIx::of(d), *cap);
-        let raises: Vec<_> = prefire.caps.iter().enumerate().map(back).collect();
         self.command(&raises, Because::Cancelled(own), Some(&event), now);
     }
 

@@ -20,7 +20,7 @@ use crate::contingency::{ArmedPlan, Contingency, enumerate, limit_after_w};
 use crate::detect::Detector;
 use crate::error::SiteError;
 use crate::event::ElectricalEvent;
-use crate::ids::{ElementIx, HostIx, MeterIx};
+use crate::ids::{ContingencyIx, ElementIx, HostIx, MeterIx};
 use crate::image::{ProcessImage, Reading};
 use crate::journal::{Because, Entry};
 use crate::ledger::Ledger;
@@ -57,6 +57,8 @@ struct Network {
     now: Case,
     contingencies: Vec<Contingency>,
     battery_since: Vec<Option<MonoNs>>,
+    /// What was used up of each curve when the cases were made.
+    built_used: Vec<f64>,
     dirty: bool,
 }
 
@@ -72,6 +74,7 @@ impl Network {
             lost,
             conditions,
             battery_since: vec![None; elements],
+            built_used: vec![0.0; elements],
             dirty: false,
         }
     }
@@ -89,6 +92,7 @@ struct HostState {
 #[derive(Clone, Debug)]
 struct Prefire {
     element: ElementIx,
+    plan: ContingencyIx,
     caps: Vec<Power>,
     load_w: Option<f64>,
 }
@@ -146,6 +150,7 @@ pub struct Engine {
     target: Option<Vec<Power>>,
     schedule: Schedule,
     escalations: u32,
+    foreign_messages: u64,
     last_event: Option<ElectricalEvent>,
     outbox: Vec<(HostIx, ToAgent)>,
     journal: Vec<Entry>,
@@ -216,6 +221,7 @@ impl Engine {
             target: None,
             schedule: Schedule::default(),
             escalations: 0,
+            foreign_messages: 0,
             last_event: None,
             outbox: Vec::new(),
             journal: Vec::new(),
@@ -235,6 +241,9 @@ impl Engine {
 
     /// The contingency path: a block of waveform frames arrived at `now`.
     pub fn block(&mut self, block: &SampleBlock, now: MonoNs) {
+        if self.mode == Mode::Released {
+            return;
+        }
         let mut events = std::mem::take(&mut self.events);
         self.detector.push(block, &mut events);
         if let Some(values) = self.detector.values(block.meter) {
@@ -255,12 +264,16 @@ impl Engine {
     /// A single value of a meter or a device arrived at `now`.
     pub fn power(&mut self, sample: &PowerSample, now: MonoNs) {
         match sample.node {
-            Node::Meter(meter) => self.meter_value(meter, sample, now),
-            Node::Device(device) => {
+            _ if self.mode == Mode::Released => {}
+            Node::Meter(meter) if meter.at() < self.topology.meters.len() => {
+                self.meter_value(meter, sample, now);
+            }
+            Node::Device(device) if device.at() < self.asked.len() => {
                 let cap_w = self.ledger.of(device).requested.w();
                 self.image.device(device, sample, cap_w);
                 self.verify(device, sample, now);
             }
+            Node::Meter(_) | Node::Device(_) => self.foreign_messages += 1,
         }
     }
 

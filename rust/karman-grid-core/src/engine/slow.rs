@@ -35,6 +35,13 @@ struct Books {
     ceiling_w: Vec<f64>,
 }
 
+/// Rows without the failures that they are for.
+fn bare(rows: Vec<(Option<ContingencyIx>, &Row, f64)>) -> Vec<(&Row, f64)> {
+    rows.into_iter()
+        .map(|(_, row, limit_w)| (row, limit_w))
+        .collect()
+}
+
 impl Engine {
     /// The network changed: cases and contingencies anew.
     pub(super) fn rebuild(&mut self) {
@@ -45,6 +52,8 @@ impl Engine {
         let contingencies = enumerate(&self.topology, lost, conditions);
         self.network.now = now;
         self.network.contingencies = contingencies;
+        let used = self.network.conditions.iter().map(|c| c.used.ratio);
+        self.network.built_used = used.collect();
         self.network.dirty = false;
     }
 
@@ -73,7 +82,9 @@ impl Engine {
 
     /// Makes the plan for every credible failure and sends those that changed.
     pub(super) fn arm(&mut self, now: MonoNs) {
-        self.age_batteries(now);
+        if self.age_batteries(now) {
+            self.rebuild();
+        }
         let books = self.books_now();
         let inputs = Inputs {
             floor_w: &books.floor_w,
@@ -192,11 +203,19 @@ impl Engine {
         live.filter(armed).count()
     }
 
+    /// Everything that normal operation must respect, with the failure that each row is for.
+    fn rows(&self, now: MonoNs, grace: bool) -> Vec<(Option<ContingencyIx>, &Row, f64)> {
+        let covers = |ix| self.cover(ix, now, grace);
+        let network = &self.network;
+        let mut rows = operating_rows(&network.now, &network.contingencies, &covers, &self.bias_w);
+        rows.extend(self.supply.iter().map(|row| (None, row, row.limit_w)));
+        rows
+    }
+
     fn admit(&mut self, now: MonoNs) {
         let any_ready = (0..self.hosts.len()).any(|h| self.is_ready(HostIx::of(h)));
-        let covers = |ix| self.cover(ix, now, true);
         let network = &self.network;
-        let rows = operating_rows(&network.now, &network.contingencies, &covers, &self.bias_w);
+        let rows = self.rows(now, true);
         let usable = any_ready && !self.is_futile();
         let grant = grant(&self.topology, &rows, &self.full_w, usable);
         let rack_w = self.rack_power_w(|d| self.ledger.of(d).accounted);
@@ -226,11 +245,7 @@ impl Engine {
 
     /// Solves for the operating rows. Plans on their way count; the guard waits for them.
     fn solve(&self, now: MonoNs, books: &Books) -> Vec<f64> {
-        let covers = |ix| self.cover(ix, now, true);
-        let network = &self.network;
-        let rows = operating_rows(&network.now, &network.contingencies, &covers, &self.bias_w);
-        let mut rows: Vec<(&Row, f64)> = rows.into_iter().map(|(_, r, w)| (r, w)).collect();
-        rows.extend(self.supply.iter().map(|r| (r, r.limit_w)));
+        let rows = bare(self.rows(now, true));
         let allocation = allocate(&Problem {
             floor_w: &books.floor_w,
             request_w: &books.request_w,
@@ -246,11 +261,7 @@ impl Engine {
 
     /// Whether these rack powers respect the operating rows.
     fn within(&self, now: MonoNs, grace: bool, rack_w: &[f64]) -> bool {
-        let covers = |ix| self.cover(ix, now, grace);
-        let network = &self.network;
-        let rows = operating_rows(&network.now, &network.contingencies, &covers, &self.bias_w);
-        let rows: Vec<(&Row, f64)> = rows.into_iter().map(|(_, r, w)| (r, w)).collect();
-        guard::check(&rows, rack_w).is_ok()
+        guard::check(&bare(self.rows(now, grace)), rack_w).is_ok()
     }
 
     /// Lowers caps at once where those asked for no longer fit.
@@ -260,7 +271,8 @@ impl Engine {
         }
         let rack_w = self.rack_power_w(|d| {
             let account = self.ledger.of(d);
-            if self.is_commandable(d) {
+            // What has been answered stands as read back, whatever was asked for.
+            if self.is_commandable(d) && self.ledger.is_pending(d) {
                 account.requested
             } else {
                 account.accounted
@@ -297,10 +309,15 @@ impl Engine {
         self.command(&falls, because, None, now);
     }
 
+    /// Whether caps may rise: the mode allows it and no hold is running.
+    fn may_raise(&self, now: MonoNs) -> bool {
+        self.mode.may_raise() && now >= self.frozen_until
+    }
+
     /// Sets a new target where starved devices would gain by it.
     pub(super) fn share(&mut self, now: MonoNs) {
         let moving = self.target.is_some();
-        if !self.mode.may_raise() || (!moving && now < self.schedule.rebalance) {
+        if !self.may_raise(now) || (!moving && now < self.schedule.rebalance) {
             return;
         }
         if self.is_futile() {
@@ -328,7 +345,7 @@ impl Engine {
 
     /// One step of caps towards the target: falls first, raises once they are confirmed.
     pub(super) fn step(&mut self, now: MonoNs) {
-        if !self.mode.may_raise() || self.ledger.any_pending() {
+        if !self.may_raise(now) || self.ledger.any_pending() {
             return;
         }
         let Some(target) = self.target.take() else {
@@ -357,7 +374,9 @@ impl Engine {
             self.command(&falls, Because::Sharing, None, now);
         } else if self.image.all_fresh(now) {
             let raises = self.ramped(&raises, self.topology.site.ramp_up_w_per_s);
-            if self.guarded(&raises, now) {
+            let after_w = self.rack_power_after_w(&raises);
+            if self.allows(&after_w, now) {
+                self.shorten_leases(&after_w, now);
                 self.command(&raises, Because::Sharing, None, now);
             }
         }
@@ -395,18 +414,36 @@ impl Engine {
             .collect()
     }
 
-    /// The last word: the books with these raises respect every row.
-    fn guarded(&self, raises: &[(DeviceIx, Power)], now: MonoNs) -> bool {
+    /// Power of each rack once these raises are in the books, W.
+    pub(super) fn rack_power_after_w(&self, raises: &[(DeviceIx, Power)]) -> Vec<f64> {
         let mut rack_w = self.rack_power_w(|d| self.ledger.of(d).accounted);
         for (device, cap) in raises {
             let more_w = cap.w() - self.ledger.of(*device).accounted.w();
             rack_w[self.columns.rack[device.at()]] += more_w.max(0.0);
         }
-        self.within(now, false, &rack_w)
+        rack_w
+    }
+
+    /// The last word: these rack powers respect every row.
+    pub(super) fn allows(&self, rack_w: &[f64], now: MonoNs) -> bool {
+        self.within(now, false, rack_w)
+    }
+
+    /// Rule 6 for what these rack powers would be: leases only ever get shorter before a raise.
+    fn shorten_leases(&mut self, rack_w: &[f64], now: MonoNs) {
+        let network = &self.network;
+        let conditions = &network.conditions;
+        let longest = lease_ns(&self.topology, &network.contingencies, conditions, rack_w);
+        if longest < self.lease_ns {
+            self.lease_ns = longest;
+            self.renew(now);
+        }
     }
 
     /// Rule 16: a UPS on battery keeps its line curve through the hold, then loses 5 % a second.
-    fn age_batteries(&mut self, now: MonoNs) {
+    /// True: some element tolerates something else now.
+    fn age_batteries(&mut self, now: MonoNs) -> bool {
+        let mut aged = false;
         for (since, condition) in self
             .network
             .battery_since
@@ -418,8 +455,9 @@ impl Engine {
             if beyond_ns > 0 {
                 condition.mode = CurveMode::Battery;
                 condition.on_battery_s = beyond_ns as f64 / NS_PER_S as f64;
-                self.network.dirty = true;
+                aged = true;
             }
         }
+        aged
     }
 }

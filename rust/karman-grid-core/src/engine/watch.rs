@@ -6,7 +6,7 @@ use crate::ids::{DeviceIx, ElementIx, HostIx};
 use crate::journal::{Because, Escalated};
 use crate::limits::ANSWER_MAX_NS;
 use crate::mode::Mode;
-use crate::sample::PowerSample;
+use crate::sample::{PowerSample, Validity};
 use crate::time::{MonoNs, NS_PER_MS, NS_PER_S};
 
 /// Readings of devices are means over this time, ns (NVML from Ampere on, GA100 excepted).
@@ -22,6 +22,10 @@ const SILENT_LEASES: u64 = 3;
 const SETTLE_NS: u64 = 500 * NS_PER_MS;
 /// An element this far over its limit is cut around.
 const OVER_RATIO: f64 = 1.003;
+/// Time constant with which an excess that is not measured any more is forgotten, s.
+const BIAS_MEMORY_S: f64 = 120.0;
+/// An accumulator that moved by this much changes what may be tolerated.
+const USED_MOVED_RATIO: f64 = 0.01;
 /// Where a cut around an element aims, of its limit.
 const AIM_RATIO: f64 = 0.995;
 
@@ -33,7 +37,9 @@ impl Engine {
             return;
         };
         let since_asked = sample.taken_mono_ns.since(self.asked[device.at()]);
-        let judged = since_asked > DEVICE_MEAN_NS + SETTLE_NS && !self.ledger.is_pending(device);
+        let good = sample.validity == Validity::Good;
+        let judged =
+            good && since_asked > DEVICE_MEAN_NS + SETTLE_NS && !self.ledger.is_pending(device);
         if !judged {
             self.strikes[device.at()] = 0;
             return;
@@ -65,6 +71,12 @@ impl Engine {
                 continue;
             };
             for member in members {
+                // What nobody needs any more is forgotten, slowly; a new excess brings it back.
+                let bias_w = &mut self.bias_w[member.at()];
+                if load_w < AIM_RATIO * limit_w(&tightest) {
+                    *bias_w *= 1.0 - dt_s / BIAS_MEMORY_S;
+                    *bias_w = if *bias_w < 1.0 { 0.0 } else { *bias_w };
+                }
                 let element = &self.topology.elements[member.at()];
                 let condition = &mut self.network.conditions[member.at()];
                 if let Some(curve) = element.curve(condition.mode) {
@@ -72,6 +84,8 @@ impl Engine {
                         .used
                         .advance(curve, load_w / element.limit_w, dt_s);
                 }
+                let moved = condition.used.ratio - self.network.built_used[member.at()];
+                self.network.dirty |= moved.abs() > USED_MOVED_RATIO;
             }
             // Once may be an inrush (rule 4).
             let count = &mut self.over[tightest.at()];

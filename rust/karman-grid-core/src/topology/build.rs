@@ -211,6 +211,23 @@ fn devices(spec: &SiteSpec, racks: &mut [Rack]) -> Result<(Vec<Host>, Vec<Device
             let found = format!("{:?}", row.rack);
             return Err(SiteError::new(path("rack"), found, "the id of a [[rack]]"));
         };
+        let sound = [row.fixed_w, row.cap_max_w.unwrap_or(0.0)];
+        if !sound.iter().all(|w| w.is_finite() && *w >= 0.0) {
+            let wanted = "finite powers of at least 0 W";
+            return Err(SiteError::new(
+                path("fixed_w"),
+                format!("{sound:?}"),
+                wanted,
+            ));
+        }
+        if !(row.weight.is_finite() && row.weight > 0.0) {
+            let found = format!("{}", row.weight);
+            return Err(SiteError::new(
+                path("weight"),
+                found,
+                "a finite weight above 0",
+            ));
+        }
         racks[rack.at()].fixed_w += row.fixed_w * f64::from(row.count);
         let (low, high) = match (row.cap_min_w, row.cap_max_w) {
             (None, None) => continue,

@@ -90,6 +90,8 @@ pub struct Bench {
     pub agents: Vec<LeaseTable>,
     pub now: MonoNs,
     pub blind: Vec<MeterIx>,
+    /// Host whose agent hears and says nothing.
+    pub deaf: Option<HostIx>,
     /// Added to the reading of every load meter, W.
     pub hidden_w: f64,
 }
@@ -112,6 +114,7 @@ impl Bench {
             agents,
             now: MonoNs(1_000_000_000),
             blind: Vec::new(),
+            deaf: None,
             hidden_w: 0.0,
         }
     }
@@ -172,6 +175,9 @@ impl Bench {
         let mut out = Vec::new();
         self.engine.drain_outbox(&mut out);
         for (host, message) in out {
+            if self.deaf == Some(host) {
+                continue;
+            }
             for answer in obey(&mut self.agents[host.at()], host, &message, self.now) {
                 self.engine.agent(&answer, self.now);
             }
@@ -242,7 +248,7 @@ pub fn obey(
             seq,
         } => {
             let writes = agent
-                .fire(*contingency, *epoch, *seq)
+                .fire(*contingency, *epoch, *seq, now)
                 .expect("a plan that is held");
             vec![FromAgent::Ack(writes.into_iter().map(ack).collect())]
         }
