@@ -46,11 +46,6 @@ impl Curve {
         })
     }
 
-    /// Load ratio below which the curve never ends.
-    pub fn first_ratio(&self) -> f64 {
-        self.points[0].0
-    }
-
     /// How long `load_ratio` is tolerated, s; `None`: for ever.
     ///
     /// Beyond the last point nothing is known, so each further 10 % of load is taken to divide

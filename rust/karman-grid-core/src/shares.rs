@@ -86,14 +86,6 @@ impl Shares {
         &self.racks[rack.at()]
     }
 
-    /// Part of `rack` that `element` carries at worst.
-    pub fn worst(&self, rack: RackIx, element: ElementIx) -> f64 {
-        self.of(rack)
-            .iter()
-            .find(|s| s.element == element)
-            .map_or(0.0, |s| s.worst)
-    }
-
     /// Racks.
     pub fn len(&self) -> usize {
         self.racks.len()

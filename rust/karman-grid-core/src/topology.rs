@@ -5,7 +5,7 @@
 mod build;
 
 use crate::curve::Curve;
-use crate::ids::{ElementIx, HostIx, MeterIx, RackIx};
+use crate::ids::{ElementIx, HostIx, RackIx};
 use crate::site::{CurveMode, ElementKind, MeterPosition, OnLoss, SiteTable};
 use crate::units::Power;
 use std::ops::Range;
@@ -159,18 +159,5 @@ impl Topology {
             at = self.elements[e.at()].parents.first().copied();
         }
         None
-    }
-
-    /// Host with this id.
-    pub fn host_ix(&self, id: &str) -> Option<HostIx> {
-        self.hosts.iter().position(|h| h.id == id).map(HostIx::of)
-    }
-
-    /// Meters on `element` at `position`.
-    pub fn meters_at(&self, element: ElementIx, position: MeterPosition) -> Vec<MeterIx> {
-        (0..self.meters.len())
-            .filter(|m| self.meters[*m].element == element && self.meters[*m].position == position)
-            .map(MeterIx::of)
-            .collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Messages that should not be: foreign ids, answers that cross, agents that fall silent and return.
+//! Messages that should not be: foreign ids, answers that cross, agents that fall silent.
 
 mod common;
 

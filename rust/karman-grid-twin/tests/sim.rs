@@ -161,8 +161,8 @@ fn every_command_expected_is_answered_where_plans_follow_the_loss_closely() {
     }
 }
 
-/// A transfer upstream takes a feed away for 4 ms, which the supplies bridge: whether a plan is fired
-/// (it is with the first seed) or not, nobody critical feels it.
+/// A transfer upstream takes a feed away for 4 ms, which the supplies bridge: whether a plan is
+/// fired (it is with the first seed) or not, nobody critical feels it.
 #[test]
 fn a_gap_of_4_ms_sheds_nothing_that_is_critical_and_escalates_nothing() {
     for seed in 1..=3 {

@@ -3,10 +3,12 @@
 //! Owns the state of control. The contingency path ([`Engine::block`]) is woken by a sample block
 //! and is a table look-up; the tick ([`Engine::tick`]) arms plans, shares watts and keeps leases
 //! alive. One thread calls it; it never reads a clock. Parts: `fast` (failures), `slow` (plans,
-//! grant, sharing), `watch` (readings against the books), `emit` (commands and answers).
+//! grant, protection), `share` (sharing), `watch` (readings against the books), `emit` (commands
+//! and answers).
 
 mod emit;
 mod fast;
+mod share;
 mod slow;
 mod status;
 mod watch;

@@ -6,7 +6,7 @@ use crate::curve::Curve;
 use crate::error::SiteError;
 use crate::ids::{ElementIx, HostIx, RackIx, is_valid_id};
 use crate::limits::{DEVICES_MAX, ELEMENTS_MAX};
-use crate::site::{ElementKind, ElementSpec, ModeSpec, SiteSpec, SiteTable};
+use crate::site::{DeviceSpec, ElementKind, ElementSpec, ModeSpec, SiteSpec, SiteTable};
 use crate::units::Power;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -196,6 +196,21 @@ fn racks(spec: &SiteSpec, index_of: &BTreeMap<&str, ElementIx>) -> Result<Vec<Ra
     Ok(racks)
 }
 
+/// Numbers that sums and levels are made of.
+fn check_numbers(row: &DeviceSpec) -> Result<(), SiteError> {
+    let path = |key: &str| format!("device.{}.{key}", row.id);
+    let powers_w = [row.fixed_w, row.cap_max_w.unwrap_or(0.0)];
+    if !powers_w.iter().all(|w| w.is_finite() && *w >= 0.0) {
+        let (found, wanted) = (format!("{powers_w:?}"), "finite powers of at least 0 W");
+        return Err(SiteError::new(path("fixed_w"), found, wanted));
+    }
+    if !(row.weight.is_finite() && row.weight > 0.0) {
+        let (found, wanted) = (row.weight.to_string(), "a finite weight above 0");
+        return Err(SiteError::new(path("weight"), found, wanted));
+    }
+    Ok(())
+}
+
 fn devices(spec: &SiteSpec, racks: &mut [Rack]) -> Result<(Vec<Host>, Vec<Device>), SiteError> {
     unique("device", spec.device.iter().map(|d| d.id.as_str()))?;
     let rack_of: BTreeMap<&str, RackIx> = spec
@@ -211,23 +226,7 @@ fn devices(spec: &SiteSpec, racks: &mut [Rack]) -> Result<(Vec<Host>, Vec<Device
             let found = format!("{:?}", row.rack);
             return Err(SiteError::new(path("rack"), found, "the id of a [[rack]]"));
         };
-        let sound = [row.fixed_w, row.cap_max_w.unwrap_or(0.0)];
-        if !sound.iter().all(|w| w.is_finite() && *w >= 0.0) {
-            let wanted = "finite powers of at least 0 W";
-            return Err(SiteError::new(
-                path("fixed_w"),
-                format!("{sound:?}"),
-                wanted,
-            ));
-        }
-        if !(row.weight.is_finite() && row.weight > 0.0) {
-            let found = format!("{}", row.weight);
-            return Err(SiteError::new(
-                path("weight"),
-                found,
-                "a finite weight above 0",
-            ));
-        }
+        check_numbers(row)?;
         racks[rack.at()].fixed_w += row.fixed_w * f64::from(row.count);
         let (low, high) = match (row.cap_min_w, row.cap_max_w) {
             (None, None) => continue,
