@@ -1,6 +1,7 @@
 """The compiled core. Documents cross as JSON text; a test checks this file against the binary."""
 
 from collections.abc import Callable
+from typing import final
 
 class SiteError(ValueError):
     """A site or scenario that cannot be run."""
@@ -22,6 +23,7 @@ def run_scenario(
 def judge_traces(paths: list[str]) -> str: ...
 def site_facts(site: str) -> str: ...
 
+@final
 class LiveTwin:
     def __new__(
         cls, site: str, scenario: str, seed: int, epoch: int, workload: str | None = None
