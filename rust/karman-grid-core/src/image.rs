@@ -117,16 +117,18 @@ impl ProcessImage {
         }
     }
 
-    /// Takes a meter's value; one that is not newer or not usable is left out. True: it is the
-    /// first of this meter.
+    /// Takes a meter's value; one that is not newer or not usable is left out. True: this meter is
+    /// good from now on and was not before.
     pub fn meter(&mut self, meter: MeterIx, sample: Reading) -> bool {
-        let newer = |old: &Reading| sample.taken_mono_ns > old.taken_mono_ns;
+        let old = self.meters[meter.at()];
+        let newer = old.is_none_or(|old| sample.taken_mono_ns > old.taken_mono_ns);
         let usable = sample.validity != Validity::Invalid && sample.power_active_w.is_finite();
-        let first = self.meters[meter.at()].is_none();
-        if usable && self.meters[meter.at()].as_ref().is_none_or(newer) {
-            self.meters[meter.at()] = Some(sample);
+        if !(usable && newer) {
+            return false;
         }
-        first && usable
+        self.meters[meter.at()] = Some(sample);
+        let good = |reading: &Reading| reading.validity == Validity::Good;
+        good(&sample) && !old.as_ref().is_some_and(good)
     }
 
     /// Takes a device's value.
