@@ -13,6 +13,8 @@ use crate::topology::Topology;
 const DEMAND_WINDOW_NS: u64 = 5 * NS_PER_S;
 /// A device that uses this much of its cap would use more.
 const STARVED_RATIO: f64 = 0.98;
+/// A device that has used this much of its ceiling lately may use all of it in a moment.
+const CLOSE_RATIO: f64 = 0.93;
 /// So many readings in a row make it starved: one may be a burst, and caps do not chase bursts.
 const STARVED_READINGS: u8 = 3;
 /// Room above the highest reading that a request asks for.
@@ -69,7 +71,7 @@ impl Use {
     /// What the device would use, W: its ceiling where that cannot be seen.
     pub fn request_w(&self, floor_w: f64, ceiling_w: f64) -> f64 {
         let peak_w = self.peak_w[0].max(self.peak_w[1]);
-        if self.is_starved() || peak_w >= STARVED_RATIO * ceiling_w {
+        if self.is_starved() || peak_w >= CLOSE_RATIO * ceiling_w {
             ceiling_w
         } else {
             (REQUEST_MARGIN_RATIO * peak_w).clamp(floor_w, ceiling_w)
