@@ -129,6 +129,8 @@ def test_an_interrupted_command_exits_130() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=dict(os.environ),
+        # A shell starts its background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)
